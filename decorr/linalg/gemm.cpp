@@ -1,0 +1,68 @@
+#include "decorr/linalg/gemm.h"
+
+#include "decorr/core/check.h"
+#include "decorr/linalg/onednn.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+
+namespace decorr::linalg {
+namespace {
+
+std::atomic<std::uint64_t> total_flops{0};
+
+std::string describe(const at::Tensor& tensor) {
+  return fmt::format("{}[{}]", c10::toString(tensor.scalar_type()),
+                     fmt::join(tensor.sizes(), ", "));
+}
+
+void check_operands(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
+  const bool fits = a.dim() == 2 && b.dim() == 2 && out.dim() == 2 && a.size(1) == b.size(0) &&
+                    out.size(0) == a.size(0) && out.size(1) == b.size(1);
+  check_argument(fits, "[gemm] expected A [m, k], B [k, n] and out [m, n], got {}, {} and {}",
+                 describe(a), describe(b), describe(out));
+  const bool alike = a.scalar_type() == b.scalar_type() && a.scalar_type() == out.scalar_type() &&
+                     a.device() == b.device() && a.device() == out.device();
+  check_argument(alike, "[gemm] A, B and out must share type and device, got {}, {} and {}",
+                 describe(a), describe(b), describe(out));
+  check_argument(out.is_contiguous(), "[gemm] out must be row-major, got strides [{}]",
+                 fmt::join(out.strides(), ", "));
+}
+
+}  // namespace
+
+at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha,
+                  double beta) {
+  check_operands(out, a, b);
+  const at::NoGradGuard no_grad;
+  total_flops += 2ULL * static_cast<std::uint64_t>(out.numel() * a.size(1));
+  if (out.numel() == 0) return out;
+  if (a.size(1) == 0) return beta == 0 ? out.zero_() : out.mul_(beta);
+  if (out.device().is_cpu() && out.scalar_type() == at::kFloat) {
+    onednn::gemm(out, a, b, static_cast<float>(alpha), static_cast<float>(beta));
+  } else {
+    at::addmm_out(out, out, a, b, beta, alpha);
+  }
+  return out;
+}
+
+at::Tensor gemm(const at::Tensor& a, const at::Tensor& b) {
+  check_argument(a.dim() == 2 && b.dim() == 2,
+                 "[gemm] expected A [m, k] and B [k, n], got {} and {}", describe(a), describe(b));
+  at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+  return gemm_(out, a, b);
+}
+
+at::Tensor gram(const at::Tensor& x) { return gemm(x, x.t()); }
+
+void rank_k_update_(at::Tensor& r, const at::Tensor& u, const at::Tensor& v, double alpha,
+                    double scale) {
+  gemm_(r, u.t(), v, alpha, scale);
+}
+
+FlopCounter::FlopCounter() : start_(total_flops) {}
+
+std::uint64_t FlopCounter::count() const { return total_flops - start_; }
+
+}  // namespace decorr::linalg
