@@ -1,0 +1,72 @@
+#include "decorr/whitening/low_rank_update.h"
+
+#include "decorr/linalg/gemm.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace decorr::whitening {
+
+LowRankUpdate::LowRankUpdate(at::Tensor matrix, at::Tensor u, LowRankStep step, double gain,
+                             bool with_inverse)
+    : matrix_(std::move(matrix)), u_(std::move(u)), step_(std::move(step)), gain_(gain) {
+  if (step_.a == 0) return;
+  image_ = linalg::gemm(u_, matrix_);
+  if (!with_inverse) return;
+  scaled_u_ = step_.diagonal.defined() ? u_ / step_.diagonal : u_;
+  // The system is small; solving it in float64 keeps many thousand updates from drifting.
+  const at::Tensor gram = linalg::gemm(u_, scaled_u_.t()).to(at::kDouble);
+  const at::Tensor system = at::eye(gram.size(0), gram.options()) - gram * step_.a;
+  const auto [inverse, failed] = at::linalg_inv_ex(system);
+  const at::Tensor usable = failed.item<int>() == 0 ? inverse : at::full_like(inverse, NAN);
+  inverse_row_ = linalg::gemm(usable.mul(step_.a).to(u_.scalar_type()), scaled_u_);
+}
+
+bool LowRankUpdate::finite() const {
+  return std::isfinite(gain_) && std::isfinite(step_.a) &&
+         all_finite({step_.diagonal, image_, inverse_row_});
+}
+
+void LowRankUpdate::apply_to_matrix() const {
+  at::Tensor matrix = matrix_;
+  if (matrix.dim() == 1) {
+    matrix.mul_(step_.diagonal).mul_(gain_);
+    return;
+  }
+  if (step_.diagonal.defined()) matrix.mul_(step_.diagonal.unsqueeze(1));
+  if (step_.a == 0) {
+    matrix.mul_(gain_);
+  } else {
+    linalg::rank_k_update_(matrix, u_, image_, -step_.a * gain_, gain_);
+  }
+}
+
+at::Tensor LowRankUpdate::project(const at::Tensor& weight) const {
+  return step_.a == 0 ? at::Tensor() : linalg::gemm(weight, scaled_u_.t());
+}
+
+void LowRankUpdate::apply_to_readout(at::Tensor weight, const at::Tensor& projection) const {
+  if (step_.diagonal.defined()) weight.div_(step_.diagonal);
+  if (step_.a == 0) {
+    weight.div_(gain_);
+  } else {
+    linalg::gemm_(weight, projection, inverse_row_, 1 / gain_, 1 / gain_);
+  }
+}
+
+double eigenvalue_bound(const at::Tensor& gram) {
+  const at::Tensor exact = gram.to(at::kDouble);
+  return std::min(exact.norm().item<double>(), exact.abs().sum(1).max().item<double>());
+}
+
+bool all_finite(at::ArrayRef<at::Tensor> tensors) {
+  // A finite norm in the tensor's own type bounds every product of two by the largest number.
+  return std::all_of(tensors.begin(), tensors.end(), [](const at::Tensor& tensor) {
+    return !tensor.defined() || std::isfinite(tensor.norm().item<double>());
+  });
+}
+
+}  // namespace decorr::whitening

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "decorr/core/schedule.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace decorr::whitening {
+
+/// Settings of a Decorrelator. A default-constructed object is the preset `default`.
+///
+/// Strings rather than enumerations, so that a setting reads the same in C++, TOML and Python; they
+/// are checked by validate(), which every Decorrelator calls when it is built.
+struct DecorrelatorOptions {
+  /// Rule that learns R: one of methods(): `norm-preserving`, `copi`, `standardize`, `none`.
+  std::string method = "norm-preserving";
+
+  /// Decorrelation learning rate η > 0, per update (`standardize` does not use it).
+  double lr = 2e-3;
+  /// Warm-up and decay of η over updates.
+  Schedule schedule;
+
+  /// Share f of the batch's rows that an update samples, in (0, 1]: s = min(N, ⌊fN⌋ + 1).
+  double sample_fraction = 0.1;
+  /// Upper bound of s; 0 is no bound.
+  std::int64_t max_samples = 0;
+  /// `global`: rows drawn without replacement by their global index; `first`: the first s rows.
+  std::string sampling = "global";
+  /// Steps between updates, >= 1. Steps in between neither sample nor change anything.
+  std::int64_t update_every = 1;
+
+  /// Damping λ >= 0, in units of the input's mean variance: the target is R(Σ + λv̄I)Rᵀ ∝ I.
+  double damping = 1.0;
+  /// Scalar g that keeps the size of the activity: `energy`, `published` or `none`.
+  std::string gain = "energy";
+
+  /// Which mean is subtracted in training: `running` or `batch` (evaluation: always the running
+  /// one).
+  std::string mean = "running";
+  /// Weight of the newest batch in the running mean, in (0, 1].
+  double mean_momentum = 0.1;
+
+  /// Divide C by the mean of U², so that the trajectory of R does not depend on the input's scale.
+  bool scale_free = true;
+  /// Change W and b with R and μ so that the layer keeps computing the same function.
+  bool function_preserving = true;
+  /// Shorten a step so that it cannot turn a direction of R around: η·λ_max(C) ≤ 1/2.
+  bool guard = true;
+
+  /// The named preset: `default`, or `published` (CRGD as its text says). Throws
+  /// `std::invalid_argument` for another name.
+  static DecorrelatorOptions preset(const std::string& name);
+
+  /// Throws `std::invalid_argument` naming the first setting that is out of its range.
+  void validate() const;
+};
+
+/// Names that DecorrelatorOptions::method accepts.
+std::vector<std::string> methods();
+
+/// Names that DecorrelatorOptions::preset accepts.
+std::vector<std::string> presets();
+
+}  // namespace decorr::whitening
