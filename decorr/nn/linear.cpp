@@ -1,0 +1,69 @@
+#include "decorr/nn/linear.h"
+
+#include "decorr/core/check.h"
+#include "decorr/nn/decorrelated_linear.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <ostream>
+#include <utility>
+
+namespace decorr::nn {
+
+LinearImpl::LinearImpl(LinearOptions options_in) : options(std::move(options_in)) {
+  check_argument(options.in_features() >= 1, "[Linear] in_features must be at least 1, got {}",
+                 options.in_features());
+  check_argument(options.out_features() >= 1, "[Linear] out_features must be at least 1, got {}",
+                 options.out_features());
+  reset();
+}
+
+void LinearImpl::reset() {
+  const double bound = 1 / std::sqrt(static_cast<double>(options.in_features()));
+  const RandomStream& random = options.random();
+  weight = register_parameter(
+      "weight", random.at(0).uniform({options.out_features(), options.in_features()}, -bound, bound,
+                                     at::TensorOptions()));
+  decorrelator_ = register_module(
+      "decorrelator",
+      whitening::Decorrelator(options.in_features(), options.decorrelation(), random.at(2)));
+  if (options.bias()) {
+    bias = register_parameter(
+        "bias", random.at(1).uniform({options.out_features()}, -bound, bound, at::TensorOptions()));
+  } else if (decorrelator_->active()) {
+    bias_offset = register_buffer("bias_offset", at::zeros({options.out_features()}));
+  }
+}
+
+void LinearImpl::pretty_print(std::ostream& stream) const {
+  stream << "decorr::nn::Linear(in_features=" << options.in_features()
+         << ", out_features=" << options.out_features() << ", bias=" << std::boolalpha
+         << options.bias() << ")";
+}
+
+at::Tensor LinearImpl::forward(const at::Tensor& input) {
+  check_argument(input.dim() >= 1 && input.size(-1) == options.in_features(),
+                 "[Linear] input must be [.., {}], got [{}]", options.in_features(),
+                 fmt::join(input.sizes(), ", "));
+  check_argument(input.scalar_type() == weight.scalar_type() && input.device() == weight.device(),
+                 "[Linear] input must be {} on {} like the weights, got {} on {}",
+                 c10::toString(weight.scalar_type()), weight.device().str(),
+                 c10::toString(input.scalar_type()), input.device().str());
+  const at::Tensor rows = input.reshape({-1, options.in_features()});
+  maybe_record(rows);
+  decorrelator_->observe(rows);
+  const at::Tensor output = decorrelated_linear(
+      rows, {weight, bias.defined() ? bias : bias_offset, decorrelator_->matrix(),
+             decorrelator_->running_mean(), decorrelator_->uses_batch_mean()});
+  if (input.dim() == 2) return output;
+  std::vector<std::int64_t> sizes = input.sizes().vec();
+  sizes.back() = options.out_features();
+  return output.reshape(sizes);
+}
+
+std::vector<whitening::Readout> LinearImpl::readouts() {
+  return {{weight, bias.defined() ? bias : bias_offset}};
+}
+
+}  // namespace decorr::nn
