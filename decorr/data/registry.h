@@ -1,0 +1,36 @@
+#pragma once
+
+#include "decorr/data/dataset.h"
+
+#include <string>
+#include <vector>
+
+namespace decorr::data {
+
+/// What is known of a dataset before it is read.
+struct DatasetInfo {
+  std::string name;                  ///< what load() is asked for, e.g. `fashion-mnist`
+  std::string description;           ///< one line for a listing
+  std::vector<std::string> classes;  ///< name of each class
+  std::string how_to_get;            ///< what to do when its files are not there
+};
+
+/// Every dataset that load() knows, in the order of a listing.
+std::vector<DatasetInfo> known_datasets();
+
+/// The folder that holds the files of dataset `name`, each as it is or gzip-compressed (`.gz`).
+///
+/// With `root` only that folder is considered. Without, in this order: $DECORR_DATA/<name> and
+/// $DECORR_DATA itself if that variable is set, else ~/.cache/decorr/<name>; then where the
+/// system's package puts it. The first folder with all files is taken. Throws
+/// `std::invalid_argument` for an unknown name, `std::runtime_error` listing every place looked in
+/// when there is none.
+std::string find(const std::string& name, const std::string& root = "");
+
+/// Reads the part `split` (`train` or `test`) of dataset `name` from find(name, root).
+///
+/// Throws `std::invalid_argument` for an unknown name or split, `std::runtime_error` when files are
+/// missing, damaged or do not fit together.
+Dataset load(const std::string& name, const std::string& split, const std::string& root = "");
+
+}  // namespace decorr::data

@@ -1,0 +1,120 @@
+#include "decorr/learning/loss.h"
+#include "decorr/learning/rule.h"
+#include "decorr/nn/activation.h"
+#include "decorr/train/config_binding.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace decorr::train {
+namespace {
+
+constexpr double kMaxCount = 1e9;
+
+std::vector<Binding> data_bindings(DataConfig& data) {
+  return {
+      Binding("data.name", &data.name, "dataset; `decorr data list` shows those there are"),
+      Binding("data.root", &data.root, "folder of its files; empty: the usual places"),
+      Binding("data.validation", &data.validation, "images held out of the training set")
+          .within(Range::at_least(0)),
+      Binding("data.crop_padding", &data.crop_padding,
+              "pixels of padding for random crops; 0: no crops")
+          .within(Range::at_least(0)),
+      Binding("data.flip", &data.flip, "mirror training images with probability one half"),
+      Binding("data.normalize", &data.normalize, "shift and scale channels to mean 0, variance 1"),
+      Binding("data.drop_last", &data.drop_last,
+              "leave out an epoch's last batch if it is not full"),
+      Binding("data.prefetch", &data.prefetch, "batches prepared ahead")
+          .within(Range::between(1, 1024))};
+}
+
+std::vector<Binding> model_bindings(ModelConfig& model) {
+  return {Binding("model.type", &model.type, "kind of network").among({"mlp"}),
+          Binding("model.hidden", &model.hidden,
+                  "widths of the hidden layers; [] is softmax regression")
+              .within(Range::between(1, 1e6)),
+          Binding("model.activation", &model.activation, "after each hidden layer")
+              .among(nn::activations()),
+          Binding("model.bias", &model.bias, "whether layers have biases"),
+          Binding("model.published_activations", &model.published_activations,
+                  "no activation after the last hidden layer, as in the authors' code of CRGD")};
+}
+
+std::vector<Binding> optimizer_bindings(OptimizerConfig& optimizer) {
+  const std::vector<Condition> adam{{"optimizer.type", {"adam"}}};
+  const std::vector<Condition> sgd{{"optimizer.type", {"sgd"}}};
+  return {
+      Binding("optimizer.type", &optimizer.type, "optimizer").among({"adam", "sgd"}),
+      Binding("optimizer.lr", &optimizer.lr, "learning rate").within(Range::positive()),
+      Binding("optimizer.beta1", &optimizer.beta1, "decay of the first moment a step")
+          .within(Range::decay())
+          .when(adam),
+      Binding("optimizer.beta2", &optimizer.beta2, "decay of the second moment a step")
+          .within(Range::decay())
+          .when(adam),
+      Binding("optimizer.eps", &optimizer.eps, "added to the root of the second moment")
+          .within(Range::positive())
+          .when(adam),
+      Binding("optimizer.momentum", &optimizer.momentum, "decay of the momentum a step")
+          .within(Range::decay())
+          .when(sgd),
+      Binding("optimizer.nesterov", &optimizer.nesterov, "Nesterov's momentum; needs momentum > 0")
+          .when(sgd),
+      Binding("optimizer.weight_decay", &optimizer.weight_decay, "coefficient of the weight decay")
+          .within(Range::at_least(0)),
+      Binding("optimizer.clip_norm", &optimizer.clip_norm,
+              "upper bound of the gradient's norm; 0: none")
+          .within(Range::at_least(0))};
+}
+
+std::vector<Binding> train_bindings(TrainConfig& train) {
+  return {Binding("train.epochs", &train.epochs, "passes through the training set")
+              .within(Range::between(1, kMaxCount)),
+          Binding("train.batch_size", &train.batch_size, "samples in a micro-batch")
+              .within(Range::between(1, kMaxCount)),
+          Binding("train.eval_batch_size", &train.eval_batch_size,
+                  "samples in a batch of the evaluation")
+              .within(Range::between(1, kMaxCount)),
+          Binding("train.accumulate", &train.accumulate, "micro-batches in a step")
+              .within(Range::between(1, kMaxCount)),
+          Binding("train.checkpoint_every", &train.checkpoint_every,
+                  "steps between checkpoints; 0: at the end of each epoch only")
+              .within(Range::at_least(0)),
+          Binding("train.keep", &train.keep, "newest checkpoints that are kept")
+              .within(Range::at_least(1)),
+          Binding("train.early_stopping", &train.early_stopping,
+                  "stop after so many epochs without a better loss; 0: off")
+              .within(Range::at_least(0)),
+          Binding("train.threads", &train.threads, "threads; 0: as many as there are processors")
+              .within(Range::between(0, 4096)),
+          Binding("train.precision", &train.precision, "of the model's numbers")
+              .among({"float32", "float64"}),
+          Binding("train.device", &train.device, "where to compute").among({"cpu", "cuda"})};
+}
+
+}  // namespace
+
+std::vector<Binding> bindings(Config& config) {
+  std::vector<Binding> all{Binding("seed", &config.seed, "seed of every random number in the run")
+                               .within(Range::at_least(0))};
+  const auto append = [&](const std::vector<Binding>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+  };
+  append(data_bindings(config.data));
+  append(model_bindings(config.model));
+  append({Binding("decorrelation.preset", &config.decorrelation.preset,
+                  "settings to start from; other keys come on top")
+              .among(whitening::presets())
+              .when({{"decorrelation.method", decorrelating_methods()}})});
+  append(decorrelator_bindings(config.decorrelation.options, "decorrelation"));
+  append({Binding("learning.rule", &config.learning.rule, "how the error becomes gradients")
+              .among(learning::rules()),
+          Binding("learning.loss", &config.learning.loss, "loss").among(learning::losses())});
+  append(optimizer_bindings(config.optimizer));
+  append(schedule_bindings(config.optimizer.schedule, "optimizer", "steps", false, {}));
+  append(train_bindings(config.train));
+  return all;
+}
+
+}  // namespace decorr::train

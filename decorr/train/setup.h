@@ -1,0 +1,45 @@
+#pragma once
+
+#include "decorr/data/dataset.h"
+#include "decorr/data/loader.h"
+#include "decorr/nn/model.h"
+#include "decorr/optim/optimizer.h"
+#include "decorr/train/config.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace decorr::train {
+
+/// The data of a run.
+struct Datasets {
+  data::Dataset train;                      ///< what is trained on
+  std::optional<data::Dataset> validation;  ///< held out of the training set, if asked for
+  data::Dataset test;
+  data::Normalization normalization;  ///< measured on `train`; empty if not wanted
+};
+
+/// Loads the data that `config` names; the validation split is drawn by `config.seed`. Throws as
+/// data::load() and data::split_validation() do.
+Datasets load_datasets(const Config& config);
+
+/// A number that changes when the training images, their labels or their order do (CRC-32).
+std::uint32_t fingerprint(const data::Dataset& dataset);
+
+/// Builds the network that `config` describes for the images and classes of `dataset`, in the
+/// configured precision and on the configured device. Throws ConfigError for a decorrelation
+/// pattern that matches no layer or a device that is not there.
+std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset& dataset);
+
+/// Builds the optimizer that `config` describes over all parameters of `model`.
+std::unique_ptr<optim::Optimizer> make_optimizer(const OptimizerConfig& config, nn::Model& model);
+
+/// Settings of the loader of training batches (shuffled, augmented).
+data::LoaderOptions training_loader(const Config& config, const data::Normalization& normalization);
+
+/// Settings of the loader of evaluation batches (in order, as they are).
+data::LoaderOptions evaluation_loader(const Config& config,
+                                      const data::Normalization& normalization);
+
+}  // namespace decorr::train
