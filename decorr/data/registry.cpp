@@ -1,7 +1,10 @@
 #include "decorr/data/registry.h"
 
 #include "decorr/core/check.h"
+#include "decorr/data/cifar.h"
 #include "decorr/data/idx.h"
+
+#include <ATen/ATen.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -19,6 +22,7 @@ struct Entry {
   DatasetInfo info;
   std::vector<std::string> files;    // all must be in the folder, each as it is or with .gz
   std::vector<std::string> folders;  // where the system's package puts them
+  std::string unpacked;              // folder that the official archive unpacks to; empty: none
   ImagesAndLabels (*read)(const fs::path& folder, const std::string& split);
 };
 
@@ -45,6 +49,25 @@ const std::vector<std::string>& mnist_files() {
   return files;
 }
 
+const std::vector<std::string>& cifar10_files() {
+  static const std::vector<std::string> files = {"data_batch_1.bin", "data_batch_2.bin",
+                                                 "data_batch_3.bin", "data_batch_4.bin",
+                                                 "data_batch_5.bin", "test_batch.bin"};
+  return files;
+}
+
+ImagesAndLabels read_cifar10_files(const fs::path& folder, const std::string& split) {
+  std::vector<at::Tensor> images;
+  std::vector<at::Tensor> labels;
+  for (const std::string& file : cifar10_files()) {
+    if ((file == "test_batch.bin") != (split == "test")) continue;
+    auto [some_images, some_labels] = read_cifar10(locate(folder, file).string());
+    images.push_back(std::move(some_images));
+    labels.push_back(std::move(some_labels));
+  }
+  return {at::cat(images), at::cat(labels)};
+}
+
 const std::vector<Entry>& table() {
   static const std::vector<Entry> entries = {
       {{"mnist",
@@ -54,6 +77,7 @@ const std::vector<Entry>& table() {
         "DECORR_DATA"},
        mnist_files(),
        {},
+       "",
        read_mnist_format},
       {{"fashion-mnist",
         "articles of clothing, 28x28 grey, 60000 train, 10000 test",
@@ -63,7 +87,17 @@ const std::vector<Entry>& table() {
         "DECORR_DATA"},
        mnist_files(),
        {"/usr/share/datasets/fashion-mnist"},
+       "",
        read_mnist_format},
+      {{"cifar10",
+        "photographs of things and animals, 32x32 colour, 50000 train, 10000 test",
+        {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+        "unpack the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and give its "
+        "folder with --root or DECORR_DATA, or run scripts/fetch_cifar10.py"},
+       cifar10_files(),
+       {},
+       "cifar-10-batches-bin",
+       read_cifar10_files},
   };
   return entries;
 }
@@ -84,7 +118,8 @@ std::string environment(const char* variable) {
   return value == nullptr ? "" : value;
 }
 
-std::vector<fs::path> candidates(const Entry& dataset, const std::string& root) {
+// Where the dataset may be by its name, before what its archive unpacks to.
+std::vector<fs::path> named_folders(const Entry& dataset, const std::string& root) {
   if (!root.empty()) return {root};
   const std::string& name = dataset.info.name;
   std::vector<fs::path> folders;
@@ -94,6 +129,15 @@ std::vector<fs::path> candidates(const Entry& dataset, const std::string& root) 
     folders = {home / ".cache" / "decorr" / name};
   }
   folders.insert(folders.end(), dataset.folders.begin(), dataset.folders.end());
+  return folders;
+}
+
+std::vector<fs::path> candidates(const Entry& dataset, const std::string& root) {
+  std::vector<fs::path> folders;
+  for (const fs::path& folder : named_folders(dataset, root)) {
+    folders.push_back(folder);
+    if (!dataset.unpacked.empty()) folders.push_back(folder / dataset.unpacked);
+  }
   return folders;
 }
 

@@ -22,9 +22,10 @@ std::vector<DatasetInfo> known_datasets();
 ///
 /// With `root` only that folder is considered. Without, in this order: $DECORR_DATA/<name> and
 /// $DECORR_DATA itself if that variable is set, else ~/.cache/decorr/<name>; then where the
-/// system's package puts it. The first folder with all files is taken. Throws
-/// `std::invalid_argument` for an unknown name, `std::runtime_error` listing every place looked in
-/// when there is none.
+/// system's package puts it. In each place a folder of the name that the dataset's own archive
+/// unpacks to (cifar10: `cifar-10-batches-bin`) counts as well. The first folder with all files is
+/// taken. Throws `std::invalid_argument` for an unknown name, `std::runtime_error` listing every
+/// place looked in when there is none.
 std::string find(const std::string& name, const std::string& root = "");
 
 /// Reads the part `split` (`train` or `test`) of dataset `name` from find(name, root).

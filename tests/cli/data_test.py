@@ -90,9 +90,47 @@ def test_info_describes_a_data_set(data, name):
         assert number in result.stdout
 
 
+CIFAR10 = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+
+
+@pytest.fixture
+def cifar10(tmp_path):
+    """Eight images a file; the planes of an image are 0, 51 (0.2) and 255 throughout."""
+    planes = b"".join(bytes([level]) * 1024 for level in (0, 51, 255))
+    folder = tmp_path / "data" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name in CIFAR10:
+        (folder / name).write_bytes(b"".join(bytes([label]) + planes for label in range(2, 10)))
+    return folder
+
+
+def test_info_describes_cifar10(cifar10):
+    result = check_success(decorr("data", "info", "cifar10", "--root", cifar10.parent))
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == f"cifar10 in {cifar10}"
+    for line in ("train: 40 images of 32 x 32 pixels, 3 channels", "airplane 0", "truck 5",
+                 "test: 8 images of 32 x 32 pixels, 3 channels", "bird 1"):
+        assert line in lines
+    assert "channel mean 0.0000 0.2000 1.0000" in result.stdout
+
+
+def test_bad_cifar10_files_are_refused(tmp_path, cifar10):
+    config = write_config(tmp_path / "config.toml", cifar10, data={"name": "cifar10"})
+    path = cifar10 / "data_batch_2.bin"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    check_only_error(train(config, tmp_path / "run"), 2, str(path), "3073")
+    path.write_bytes(b"\x0a" + good[1:])
+    check_only_error(train(config, tmp_path / "run"), 2, str(path), "got 10 in record 0")
+    path.unlink()
+    check_only_error(train(config, tmp_path / "run"), 2, str(cifar10), "lacks data_batch_2.bin")
+    assert not (tmp_path / "run").exists()
+
+
 def test_list_names_them_all():
-    result = check_success(decorr("data", "list"))
-    assert "fashion-mnist" in result.stdout and "mnist" in result.stdout
+    words = check_success(decorr("data", "list")).stdout.split()
+    for name in ("mnist", "fashion-mnist", "cifar10"):
+        assert name in words
 
 
 def test_info_of_what_is_not_there(tmp_path):

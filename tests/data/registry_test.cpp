@@ -51,7 +51,7 @@ void write_mnist(const std::string& folder, bool gzip) {
   write("t10k-labels-idx1-ubyte", testing::idx_labels("\x08\x09"));
 }
 
-TEST(Registry, KnowsMnistAndFashionMnist) {
+TEST(Registry, KnowsItsDatasets) {
   std::vector<std::string> names;
   for (const DatasetInfo& info : known_datasets()) {
     names.push_back(info.name);
@@ -59,7 +59,7 @@ TEST(Registry, KnowsMnistAndFashionMnist) {
     EXPECT_FALSE(info.description.empty());
     EXPECT_FALSE(info.how_to_get.empty());
   }
-  EXPECT_THAT(names, ::testing::ElementsAre("mnist", "fashion-mnist"));
+  EXPECT_THAT(names, ::testing::ElementsAre("mnist", "fashion-mnist", "cifar10"));
   EXPECT_EQ(known_datasets()[0].classes[7], "7");
   EXPECT_EQ(known_datasets()[1].classes[9], "Ankle boot");
 }
