@@ -88,7 +88,7 @@ std::vector<LayerCorrelation> measure_correlation(
                    path);
     const double input_energy = split_energy(x);
     const double energy =
-        decorrelator->active() ? split_energy(decorrelator->forward(x)) : input_energy;
+        decorrelator->active() ? split_energy(decorrelator->decorrelated(x)) : input_energy;
     result.push_back({path, input_energy, energy, decorrelator->matrix_norm()});
   }
   return result;

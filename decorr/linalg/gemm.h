@@ -10,9 +10,10 @@ namespace decorr::linalg {
 ///
 /// `a` [m, k] and `b` [k, n] are any strided views of one type and device; pass `x.t()` for a
 /// transposed operand, nothing is copied as long as one of its strides is 1. `out` [m, n] is
-/// row-major. float32 on the CPU runs on oneDNN, everything else on ATen. With beta = 0 the old
-/// contents of `out` are not read. Throws `std::invalid_argument` on shapes, types or devices that
-/// do not fit. Not differentiable: meant for use inside autograd functions and updates.
+/// row-major, or columns of a wider row-major matrix. float32 on the CPU runs on oneDNN, everything
+/// else on ATen. With beta = 0 the old contents of `out` are not read. Throws
+/// `std::invalid_argument` on shapes, types or devices that do not fit. Not differentiable: meant
+/// for use inside autograd functions and updates.
 at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha = 1,
                   double beta = 0);
 

@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace decorr::linalg {
@@ -29,6 +30,11 @@ double spectral_norm(const at::Tensor& matrix, double tolerance, int max_iterati
     vector = gemm(a.t(), image);
   }
   return estimate;
+}
+
+double eigenvalue_bound(const at::Tensor& matrix) {
+  const at::Tensor exact = matrix.to(at::kDouble);
+  return std::min(exact.norm().item<double>(), exact.abs().sum(1).max().item<double>());
 }
 
 }  // namespace decorr::linalg

@@ -11,4 +11,8 @@ namespace decorr::linalg {
 /// Returns NaN if the matrix has a non-finite entry, 0 for an empty one.
 double spectral_norm(const at::Tensor& matrix, double tolerance = 1e-4, int max_iterations = 200);
 
+/// An upper bound of the largest eigenvalue of a symmetric positive semi-definite `matrix` [n, n],
+/// that cannot be below it: the smaller of the Frobenius norm and the largest absolute row sum.
+double eigenvalue_bound(const at::Tensor& matrix);
+
 }  // namespace decorr::linalg

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <map>
+#include <tuple>
 
 namespace decorr::linalg::onednn {
 namespace {
@@ -51,11 +52,11 @@ struct Matmul {
   dnnl::matmul primitive;
 };
 
-Matmul make_matmul(const Layout& a, const Layout& b) {
+Matmul make_matmul(const Layout& a, const Layout& b, const Layout& out) {
   Matmul result;
   result.a = describe(a);
   result.b = describe(b);
-  result.out = describe({a[0], b[1], b[1], 1});
+  result.out = describe(out);
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::matmul::primitive_desc primitive(engine().engine, result.a, result.b, result.out);
 #else
@@ -68,21 +69,21 @@ Matmul make_matmul(const Layout& a, const Layout& b) {
 
 // Building a primitive costs more than a small product, so they are kept: a training run has a few
 // dozen shapes. Kernels are built for a number of threads, so that is part of the key.
-const Matmul& cached_matmul(const Layout& a, const Layout& b) {
-  using Key = std::pair<std::pair<Layout, Layout>, int>;
+const Matmul& cached_matmul(const Layout& a, const Layout& b, const Layout& out) {
+  using Key = std::tuple<Layout, Layout, Layout, int>;
   constexpr std::size_t kCapacity = 512;
   thread_local std::map<Key, Matmul> cache;
-  const Key key{{a, b}, at::get_num_threads()};
+  const Key key{a, b, out, at::get_num_threads()};
   auto found = cache.find(key);
   if (found == cache.end()) {
     if (cache.size() >= kCapacity) cache.clear();
-    found = cache.emplace(key, make_matmul(a, b)).first;
+    found = cache.emplace(key, make_matmul(a, b, out)).first;
   }
   return found->second;
 }
 
 void run_matmul(at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  const Matmul& matmul = cached_matmul(layout_of(a), layout_of(b));
+  const Matmul& matmul = cached_matmul(layout_of(a), layout_of(b), layout_of(out));
   auto& [device, stream] = engine();
   const dnnl::memory a_memory(matmul.a, device, a.data_ptr<float>());
   const dnnl::memory b_memory(matmul.b, device, b.data_ptr<float>());
@@ -100,7 +101,7 @@ void run_sgemm(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float 
   const dnnl_status_t status = dnnl_sgemm(
       a_transposed ? 'T' : 'N', b_transposed ? 'T' : 'N', a.size(0), b.size(1), a.size(1), alpha,
       a.data_ptr<float>(), a_transposed ? a_layout[3] : a_layout[2], b.data_ptr<float>(),
-      b_transposed ? b_layout[3] : b_layout[2], beta, out.data_ptr<float>(), out.size(1));
+      b_transposed ? b_layout[3] : b_layout[2], beta, out.data_ptr<float>(), layout_of(out)[2]);
   check_runtime(status == dnnl_success, "[gemm] oneDNN sgemm failed with status {}",
                 static_cast<int>(status));
 }

@@ -4,9 +4,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <vector>
 
 namespace decorr::nn {
+
+/// The tensors, in the form of a parameter, that transform as gradients of it do: an optimizer's
+/// first moment.
+using MomentsOf = std::function<std::vector<at::Tensor>(const at::Tensor& parameter)>;
 
 /// Interface of the layers that have a Decorrelator in front of their weights. update() and the
 /// correlation measures find them in any LibTorch module by this type.
@@ -16,11 +21,14 @@ class DecorrelatedLayer {
 
   virtual whitening::Decorrelator& decorrelator() = 0;
 
-  /// The maps that read u, for function preservation.
-  virtual std::vector<whitening::Readout> readouts() = 0;
+  /// The maps that read u, for function preservation, with what `moments` (if there is any) says
+  /// of their weights.
+  virtual std::vector<whitening::Readout> readouts(const MomentsOf& moments) = 0;
+  std::vector<whitening::Readout> readouts() { return readouts(MomentsOf()); }
 
-  /// From now on keeps the newest input of forward(), [N, n] rows, for recorded_input(); off by
-  /// default, and switching it off lets go of the tensor.
+  /// From now on keeps the newest input of forward(), [N, n] rows, for recorded_input() (of a
+  /// convolution some thousand patches, evenly spread); off by default, and switching it off lets
+  /// go of the tensor.
   void record_input(bool on) {
     recording_ = on;
     if (!on) recorded_ = at::Tensor();
@@ -30,9 +38,8 @@ class DecorrelatedLayer {
   const at::Tensor& recorded_input() const { return recorded_; }
 
  protected:
-  void maybe_record(const at::Tensor& rows) {
-    if (recording_) recorded_ = rows.detach();
-  }
+  bool records_input() const { return recording_; }
+  void record(const at::Tensor& rows) { recorded_ = rows.detach(); }
 
  private:
   bool recording_ = false;

@@ -1,6 +1,7 @@
 #include "decorr/nn/decorrelated_linear.h"
 
 #include "decorr/core/check.h"
+#include "decorr/linalg/block_diagonal.h"
 #include "decorr/linalg/gemm.h"
 
 #include <ATen/ATen.h>
@@ -34,8 +35,7 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     const at::Tensor matrix = optional_matrix.value_or(at::Tensor());
     const at::Tensor mean = optional_mean.value_or(at::Tensor());
     const bool needs_input = input.requires_grad();
-    const bool full = matrix.defined() && matrix.dim() == 2;
-    const bool folded = full && fold;
+    const bool folded = fold && matrix.defined() && matrix.dim() == 2;
 
     at::Tensor read = input;  // what the product with the weights reads: x - μ or u
     if (batch_mean) {
@@ -45,11 +45,9 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     }
     at::Tensor effective = weight;
     if (folded) {
-      effective = linalg::gemm(weight, matrix);
-    } else if (full) {
-      read = linalg::gemm(read, matrix.t());
+      effective = linalg::times(weight, matrix);
     } else if (matrix.defined()) {
-      read = read * matrix;
+      read = linalg::times_transposed(read, matrix);
     }
     at::Tensor output = linalg::gemm(read, effective.t());
     if (bias.defined()) output.add_(bias);
@@ -72,21 +70,17 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     const at::Tensor& matrix = saved[2];
     const at::Tensor& effective = saved[3];
     const at::Tensor error = gradients[0].contiguous();
-    const bool full = matrix.defined() && matrix.dim() == 2;
 
     at::Tensor weight_gradient, bias_gradient, input_gradient;
     if (context->saved_data["needs_weight"].toBool()) {
       weight_gradient = linalg::gemm(error.t(), read);
-      if (effective.defined()) weight_gradient = linalg::gemm(weight_gradient, matrix.t());
+      if (effective.defined()) weight_gradient = linalg::times_transposed(weight_gradient, matrix);
     }
     if (context->saved_data["needs_bias"].toBool()) bias_gradient = error.sum(0);
     if (context->saved_data["needs_input"].toBool()) {
       input_gradient = linalg::gemm(error, effective.defined() ? effective : weight);
-      if (full && !effective.defined()) {
-        input_gradient = linalg::gemm(input_gradient, matrix);
-      } else if (matrix.defined() && !full) {
-        input_gradient.mul_(matrix);
-      }
+      if (matrix.defined() && !effective.defined())
+        input_gradient = linalg::times(input_gradient, matrix);
       if (context->saved_data["batch_mean"].toBool()) input_gradient.sub_(input_gradient.mean(0));
     }
     return {input_gradient, weight_gradient, bias_gradient, at::Tensor(),

@@ -8,7 +8,7 @@ namespace decorr::nn {
 struct DecorrelatedLinearParameters {
   at::Tensor weight;        ///< W, [m, n]
   at::Tensor bias;          ///< b, [m], or undefined
-  at::Tensor matrix;        ///< R, [n, n]; [n] for a diagonal one; undefined for the identity
+  at::Tensor matrix;        ///< R, [n, b] (linalg/block_diagonal.h) or [n]; undefined: identity
   at::Tensor mean;          ///< μ, [n], subtracted as a constant; undefined for none
   bool batch_mean = false;  ///< subtract the batch's own mean instead, differentiated through
 };
@@ -18,8 +18,8 @@ struct DecorrelatedLinearParameters {
 /// Differentiable once, in the input, W and b; R and μ are learnt by local rules and get no
 /// gradient. Evaluated either as u = R(x - μ), y = Wu + b, or with R folded into W' = WR, whichever
 /// takes fewer floating-point operations for the batch at hand:
-///   explicit adds 2Nn² forward and 2Nn² backward (none backward in a first layer),
-///   folded adds 2mn² forward and 2mn² backward (none backward without gradient).
+///   explicit adds 2Nnb forward and 2Nnb backward (none backward in a first layer),
+///   folded adds 2mnb forward and 2mnb backward (none backward without gradient).
 at::Tensor decorrelated_linear(const at::Tensor& input,
                                const DecorrelatedLinearParameters& parameters);
 

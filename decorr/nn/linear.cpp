@@ -50,8 +50,10 @@ at::Tensor LinearImpl::forward(const at::Tensor& input) {
                  "[Linear] input must be {} on {} like the weights, got {} on {}",
                  c10::toString(weight.scalar_type()), weight.device().str(),
                  c10::toString(input.scalar_type()), input.device().str());
+  check_argument(input.numel() > 0, "[Linear] input must not be empty, got [{}]",
+                 fmt::join(input.sizes(), ", "));
   const at::Tensor rows = input.reshape({-1, options.in_features()});
-  maybe_record(rows);
+  if (records_input()) record(rows);
   decorrelator_->observe(rows);
   const at::Tensor output = decorrelated_linear(
       rows, {weight, bias.defined() ? bias : bias_offset, decorrelator_->matrix(),
@@ -62,8 +64,9 @@ at::Tensor LinearImpl::forward(const at::Tensor& input) {
   return output.reshape(sizes);
 }
 
-std::vector<whitening::Readout> LinearImpl::readouts() {
-  return {{weight, bias.defined() ? bias : bias_offset}};
+std::vector<whitening::Readout> LinearImpl::readouts(const MomentsOf& moments) {
+  return {{weight, bias.defined() ? bias : bias_offset,
+           moments ? moments(weight) : std::vector<at::Tensor>()}};
 }
 
 }  // namespace decorr::nn

@@ -53,7 +53,8 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
   at::Tensor forward(const at::Tensor& input);
 
   whitening::Decorrelator& decorrelator() override { return decorrelator_; }
-  std::vector<whitening::Readout> readouts() override;
+  using DecorrelatedLayer::readouts;
+  std::vector<whitening::Readout> readouts(const MomentsOf& moments) override;
 
   LinearOptions options;
   at::Tensor weight;       ///< W, [m, n], in the basis of u

@@ -40,14 +40,24 @@ std::vector<LocatedLayer> decorrelated_layers(torch::nn::Module& model) {
   return layers;
 }
 
-std::vector<LayerUpdate> update(torch::nn::Module& model) {
+std::vector<LayerUpdate> update(torch::nn::Module& model, optim::Optimizer* optimizer) {
   const std::vector<LocatedLayer> layers = decorrelated_layers(model);
   check_argument(!layers.empty(),
                  "[update] the model has no decorrelated layer: build it from decorr::nn layers");
   check_weights(layers);
   std::vector<LayerUpdate> updates;
-  for (const auto& [path, layer] : layers)
-    updates.push_back({path, layer->decorrelator()->update(layer->readouts())});
+  for (const auto& [path, layer] : layers) {
+    whitening::Decorrelator& decorrelator = layer->decorrelator();
+    const std::string& moments = decorrelator->options().moments;
+    const bool follow = optimizer != nullptr && decorrelator->refreshes();
+    MomentsOf moments_of;
+    if (follow && moments == "transport")
+      moments_of = [&](const at::Tensor& parameter) { return optimizer->first_moments(parameter); };
+    updates.push_back({path, decorrelator->update(layer->readouts(moments_of))});
+    if (follow && moments == "reset" && updates.back().report.refreshed)
+      for (const whitening::Readout& readout : layer->readouts())
+        optimizer->reset_moments(readout.weight);
+  }
   return updates;
 }
 

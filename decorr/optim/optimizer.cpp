@@ -155,6 +155,20 @@ void Optimizer::load_state_dict(const std::map<std::string, at::Tensor>& state) 
   for (auto& [own, loaded] : copies) own.copy_(loaded);
 }
 
+std::vector<at::Tensor> Optimizer::first_moments(const at::Tensor& parameter) const {
+  for (std::size_t i = 0; i < parameters_.size() && !moments_.empty(); ++i)
+    if (parameters_[i].second.data_ptr() == parameter.data_ptr()) return {moments_.front()[i]};
+  return {};
+}
+
+void Optimizer::reset_moments(const at::Tensor& parameter) {
+  for (const auto& [name, own] : parameters_) {
+    if (own.data_ptr() != parameter.data_ptr()) continue;
+    for (auto& [key, state] : state_)
+      if (key.compare(0, name.size() + 1, name + ".") == 0) state.zero_();
+  }
+}
+
 std::vector<at::Tensor> Optimizer::add_moments(const std::string& name) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> moments;

@@ -47,6 +47,13 @@ class Optimizer {
   /// Number of step() calls so far, those before a load_state_dict() of their state included.
   std::int64_t steps() const;
 
+  /// The state of `parameter` that transforms as its gradient does, in its shape: Adam's first
+  /// moment, SGD's momentum. It shares memory with the state. Empty if there is none.
+  std::vector<at::Tensor> first_moments(const at::Tensor& parameter) const;
+
+  /// Sets all state of the parameter that shares memory with `parameter` to zero.
+  void reset_moments(const at::Tensor& parameter);
+
   /// The parameters as given.
   const NamedParameters& parameters() const { return parameters_; }
 
@@ -61,7 +68,8 @@ class Optimizer {
 
  protected:
   /// Adds a zero tensor in the form of each parameter to the state, as `<parameter name>.<name>`.
-  /// Returns them in the order of the parameters; they share memory with the state.
+  /// Returns them in the order of the parameters; they share memory with the state. What is added
+  /// first transforms as gradients do.
   std::vector<at::Tensor> add_moments(const std::string& name);
 
   /// Like add_moments(), a count (int64, 0-d, on the CPU) per parameter.

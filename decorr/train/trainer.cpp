@@ -130,7 +130,8 @@ bool Trainer::train_step(std::int64_t micro_batches) {
   }
   optimizer_->step(config_.optimizer.lr * schedule_.factor(state_.step));
   optimizer_->zero_grad();
-  for (const nn::LayerUpdate& layer : nn::update(*model_)) note_skipped(layer.path, layer.report);
+  for (const nn::LayerUpdate& layer : nn::update(*model_, optimizer_.get()))
+    note_skipped(layer.path, layer.report);
   state_.batch += micro_batches;
   ++state_.step;
   return true;

@@ -11,7 +11,7 @@ namespace {
 ///
 /// Off-diagonal covariances go to zero; each feature keeps the variance it has. In factored form
 /// D = I + η·diag C and a = η/s.
-class Copi : public Rule {
+class Copi : public LowRankRule {
  public:
   LowRankStep step(const Observation& sample, double eta) const override {
     const auto rows = static_cast<double>(sample.u.size(0));
@@ -22,6 +22,8 @@ class Copi : public Rule {
 
 }  // namespace
 
-std::shared_ptr<const Rule> make_copi() { return std::make_shared<Copi>(); }
+std::shared_ptr<const Rule> make_copi(const DecorrelatorOptions& /*options*/) {
+  return std::make_shared<Copi>();
+}
 
 }  // namespace decorr::whitening

@@ -12,36 +12,55 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace decorr::whitening {
 
+class MatrixUpdate;
+
+/// How the features of a layer's input are laid out.
+struct FeatureLayout {
+  std::int64_t features = 1;  ///< n, over all groups
+  std::int64_t groups = 1;    ///< groups of n/groups features, each with an R of its own
+  std::int64_t area = 1;      ///< features of one channel, which share a mean
+};
+
 /// A linear map that reads u, and so must follow when R or μ changes: y = W·u + b.
 struct Readout {
-  at::Tensor weight;  ///< W, [m, n], changed in place
-  at::Tensor bias;    ///< b, [m], changed in place; undefined if μ does not matter to this map
+  /// W, [m, n/groups] or, if k places read the same features and add up, [m, k, n/groups]; any
+  /// strides. The first m/groups rows read the first group, and so on. Changed in place.
+  at::Tensor weight;
+  at::Tensor bias;  ///< b, [m], changed in place; undefined if μ does not matter to this map
+  /// Tensors in the shape of `weight` that transform like gradients of it (an optimizer's first
+  /// moment), moved along when a rule replaces R.
+  std::vector<at::Tensor> gradients{};
 };
 
 /// What an update did.
 struct UpdateReport {
   enum class Outcome {
     kNotDue,   ///< no rule (`none`), or between two updates (`update_every`)
-    kApplied,  ///< R and μ changed
+    kApplied,  ///< R or what it is computed from, and μ, changed
     kSkipped,  ///< nothing changed; `reason` says why
   };
   Outcome outcome = Outcome::kNotDue;
   std::string reason;      ///< why the update was skipped
-  double eta = 0;          ///< rate used, after schedule and guard
-  double gain = 1;         ///< scalar g
-  bool shortened = false;  ///< the guard made the step shorter than asked
+  double eta = 0;          ///< rate used, after schedule and guard (the lowest of all blocks)
+  double gain = 1;         ///< scalar g (the mean over blocks)
+  bool shortened = false;  ///< the guard made the step of a block shorter than asked
+  bool refreshed = false;  ///< R was replaced by a new whitening matrix
 };
 
 /// Decorrelates a layer's input: u = R(x - μ), with R learnt by a local rule.
 ///
-/// The forward pass in training mode only caches a sample of its input; update(), called once per
-/// optimizer step, is the one place that changes R, μ and the weights that read u. In evaluation
-/// mode nothing is cached and nothing changes. State dictionary: `matrix` ([n, n]; [n] for
-/// `standardize`; absent for `none`), `running_mean` [n], `counters` (int64: steps, applied,
-/// skipped, shortened).
+/// R is block-diagonal: a block for each group of features, or for each `block(b)` of each group.
+/// Every block is learnt by itself, but for damping, which is relative to the variance of the whole
+/// input. The forward pass in training mode only caches a sample of its input; update(), called
+/// once per optimizer step, is the one place that changes R, μ and the weights that read u. In
+/// evaluation mode nothing is cached and nothing changes. State dictionary: `matrix` ([n, b] as in
+/// linalg/block_diagonal.h, one group after the other; [n] for `standardize`; absent for `none`),
+/// `running_mean` [n/area], `counters` (int64: steps, applied, skipped, shortened), and what the
+/// rule keeps, in the shape of `matrix`: `covariance` or `lateral`.
 class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
  public:
   /// Starts as the identity, R = I and μ = 0, for inputs of `features` columns.
@@ -49,7 +68,11 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   /// `random` draws the sampled rows and the damping noise. Throws `std::invalid_argument` for
   /// `features` < 1 or options that do not validate.
   explicit DecorrelatorImpl(std::int64_t features, DecorrelatorOptions options = {},
-                            RandomStream random = RandomStream(0, "decorrelator"));
+                            RandomStream random = RandomStream(0, "decorrelator"))
+      : DecorrelatorImpl(FeatureLayout{features}, std::move(options), random) {}
+  /// The same for features in groups or channels. Throws `std::invalid_argument` too if `groups` or
+  /// `area` do not divide the features.
+  DecorrelatorImpl(FeatureLayout layout, DecorrelatorOptions options, RandomStream random);
 
   void reset() override;
 
@@ -57,9 +80,18 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   /// does.
   at::Tensor forward(const at::Tensor& input);
 
-  /// In training mode, if an update is due, caches the sample of `input` [N, n] for it; otherwise
-  /// does nothing. Layers that compute u in their own way call this instead of forward().
+  /// R(x - μ) for `rows` [N, n] with the running mean, whatever the mode; caches nothing and is not
+  /// differentiable.
+  at::Tensor decorrelated(const at::Tensor& rows) const;
+
+  /// Whether observe() would cache now: training mode, and an update is due.
+  bool observes() const { return is_training() && due(); }
+
+  /// If observes(), caches the sample of `input` [N, n] for the next update. Layers that compute u
+  /// in their own way call this instead of forward().
   void observe(const at::Tensor& input);
+  /// The same for rows that are not all formed.
+  void observe(const RowSource& source);
 
   /// Applies one update from what was cached and forgets the cache.
   ///
@@ -73,17 +105,28 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   /// Whether there is a rule at all (`none` has none).
   bool active() const { return rule_ != nullptr; }
 
+  /// Whether the rule replaces R as a whole at intervals, so that optimizers need to follow.
+  bool refreshes() const;
+
   /// Whether the mean of the batch itself is to be subtracted now (`mean = batch`, training).
   bool uses_batch_mean() const { return active() && is_training() && options_.mean == "batch"; }
 
-  /// R: [n, n], [n] for a diagonal rule, undefined for `none`.
+  /// R: [n, b] as in linalg/block_diagonal.h, a group after the other ([n, n] for one full block);
+  /// [n] for a diagonal rule, undefined for `none`.
   const at::Tensor& matrix() const { return matrix_; }
 
-  /// μ, [n]; undefined for `none`.
+  /// R of group `index`: [n/groups, b] or [n/groups], a view.
+  at::Tensor group_matrix(std::int64_t index) const;
+
+  /// μ, [n/area], one number a channel; undefined for `none`.
   const at::Tensor& running_mean() const { return running_mean_; }
 
+  /// What the rule keeps beside R, in the shape of matrix(); undefined for most.
+  const at::Tensor& state() const { return state_; }
+
   const DecorrelatorOptions& options() const { return options_; }
-  std::int64_t features() const { return features_; }
+  const FeatureLayout& layout() const { return layout_; }
+  std::int64_t features() const { return layout_.features; }
 
   /// Calls of update(), and how many of them changed R, were skipped, were shortened by the guard.
   std::int64_t steps() const { return counter(0); }
@@ -97,23 +140,31 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   void pretty_print(std::ostream& stream) const override;
 
  private:
+  struct Block;
   struct Prepared;
+  struct Follower;
+  using Updates = std::vector<std::unique_ptr<MatrixUpdate>>;
 
   std::int64_t counter(int index) const { return counters_[index].item<std::int64_t>(); }
   void count(int index) { counters_[index].add_(1); }
   bool due() const { return active() && steps() % options_.update_every == 0; }
+  void check_readouts(at::ArrayRef<Readout> readouts) const;
+  std::vector<Block> blocks() const;
+  at::Tensor expanded(const at::Tensor& channel_mean) const;
+  at::Tensor times_transposed(const at::Tensor& rows) const;
   std::string prepare(Prepared& prepared) const;
-  double bounded_rate(const Observation& sample, bool& shortened) const;
-  double gain(const Prepared& prepared) const;
+  std::string damp(Prepared& prepared) const;
+  double bounded_rate(const LowRankRule& rule, const Observation& sample, bool& shortened) const;
+  double gain(const Prepared& prepared, const Block& block, const at::Tensor& u) const;
+  Updates plan(const Prepared& prepared, bool preserve, UpdateReport& report) const;
   UpdateReport apply(const Prepared& prepared, at::ArrayRef<Readout> readouts);
-  at::Tensor decorrelate(const at::Tensor& centred) const;
 
-  std::int64_t features_;
+  FeatureLayout layout_;
   DecorrelatorOptions options_;
   RandomStream random_;
   std::shared_ptr<const Rule> rule_;
   RowSampler sampler_;
-  at::Tensor matrix_, running_mean_, counters_;
+  at::Tensor matrix_, running_mean_, counters_, state_;
 };
 
 TORCH_MODULE(Decorrelator);

@@ -9,7 +9,7 @@ namespace {
 ///
 /// Every direction of u shrinks in proportion to its variance and the gain g restores the total, so
 /// directions of little variance grow until all are alike: C ∝ I at the fixed point.
-class NormPreserving : public Rule {
+class NormPreserving : public LowRankRule {
  public:
   LowRankStep step(const Observation& sample, double eta) const override {
     const auto rows = static_cast<double>(sample.u.size(0));
@@ -19,6 +19,8 @@ class NormPreserving : public Rule {
 
 }  // namespace
 
-std::shared_ptr<const Rule> make_norm_preserving() { return std::make_shared<NormPreserving>(); }
+std::shared_ptr<const Rule> make_norm_preserving(const DecorrelatorOptions& /*options*/) {
+  return std::make_shared<NormPreserving>();
+}
 
 }  // namespace decorr::whitening

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <regex>
 
 namespace decorr::whitening {
 namespace {
@@ -27,6 +28,7 @@ DecorrelatorOptions DecorrelatorOptions::preset(const std::string& name) {
     options.damping = 0;
     options.gain = "published";
     options.mean = "batch";
+    options.pad = "demeaned";
     options.scale_free = false;
     options.function_preserving = false;
     options.guard = false;
@@ -52,7 +54,29 @@ void DecorrelatorOptions::validate() const {
                  "[Decorrelator] damping must be 0 or more, got {}", damping);
   check_argument(mean_momentum > 0 && mean_momentum <= 1,
                  "[Decorrelator] mean_momentum must be in (0, 1], got {}", mean_momentum);
+  check_choice("pad", pad, {"raw", "demeaned"});
+  check_choice("moments", moments, {"transport", "keep", "reset"});
+  check_argument(kappa >= 0 && kappa <= 1, "[Decorrelator] kappa must be in [0, 1], got {}", kappa);
+  check_argument(settling >= 0, "[Decorrelator] settling must be 0 (exact) or more steps, got {}",
+                 settling);
+  check_argument(refresh_every >= 1, "[Decorrelator] refresh_every must be at least 1, got {}",
+                 refresh_every);
+  check_argument(covariance_momentum > 0 && covariance_momentum <= 1,
+                 "[Decorrelator] covariance_momentum must be in (0, 1], got {}",
+                 covariance_momentum);
+  block_size(1);
   schedule.validate("Decorrelator schedule");
+}
+
+std::int64_t DecorrelatorOptions::block_size(std::int64_t features) const {
+  if (structure == "full" || structure == "channel") return features;
+  static const std::regex block(R"(block\(([1-9][0-9]{0,8})\))");
+  std::smatch parts;
+  check_argument(std::regex_match(structure, parts, block),
+                 "[Decorrelator] structure must be full, channel or block(SIZE) with SIZE in [1, "
+                 "999999999], got \"{}\"",
+                 structure);
+  return std::min<std::int64_t>(std::stoll(parts[1].str()), features);
 }
 
 }  // namespace decorr::whitening

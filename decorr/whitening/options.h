@@ -14,10 +14,18 @@ namespace decorr::whitening {
 /// Strings rather than enumerations, so that a setting reads the same in C++, TOML and Python; they
 /// are checked by validate(), which every Decorrelator calls when it is built.
 struct DecorrelatorOptions {
-  /// Rule that learns R: one of methods(): `norm-preserving`, `copi`, `standardize`, `none`.
+  /// Rule that learns R: one of methods(): `norm-preserving`, `copi`, `dbp`, `relative-gradient`,
+  /// `lateral`, `zca`, `pca`, `cholesky`, `newton-schulz`, `standardize`, `none`, or one that
+  /// register_rule() was given.
   std::string method = "norm-preserving";
+  /// Which features decorrelate which: `full`, all of them; `block(b)`, those in the same block of
+  /// b (the last block may be smaller); `channel`, the channels of a convolution, whatever their
+  /// place in the kernel, by one matrix for all places (elsewhere the same as `full`).
+  /// `standardize` ignores it but for `channel`.
+  std::string structure = "full";
 
-  /// Decorrelation learning rate η > 0, per update (`standardize` does not use it).
+  /// Decorrelation learning rate η > 0, per update (`standardize` and the rules that whiten a
+  /// running covariance do not use it).
   double lr = 2e-3;
   /// Warm-up and decay of η over updates.
   Schedule schedule;
@@ -42,6 +50,27 @@ struct DecorrelatorOptions {
   /// Weight of the newest batch in the running mean, in (0, 1].
   double mean_momentum = 0.1;
 
+  /// Where a convolution with zero padding centres its input: `raw` pads first and then subtracts μ
+  /// everywhere, which folding and function preservation keep exact; `demeaned` subtracts first, so
+  /// that the border is padded with the mean. Other layers ignore it.
+  std::string pad = "raw";
+
+  /// `dbp`: weight κ in [0, 1] of unit variance against zero covariance.
+  double kappa = 0.5;
+  /// `lateral`: learn unit variances too.
+  bool unit_variance = false;
+  /// `lateral`: explicit steps K of the settling dynamics; 0 solves for their fixed point.
+  std::int64_t settling = 0;
+  /// `zca`, `pca`, `cholesky`, `newton-schulz`: updates T >= 1 between new whitening matrices.
+  std::int64_t refresh_every = 100;
+  /// The same: least weight of the newest sample in the running covariance, in (0, 1]; the first
+  /// samples are averaged.
+  double covariance_momentum = 0.01;
+  /// The same: what a new whitening matrix does to the optimizer's moments of the weights:
+  /// `transport` moves the first moment along and keeps the second, `keep` leaves both, `reset`
+  /// sets both to zero.
+  std::string moments = "transport";
+
   /// Divide C by the mean of U², so that the trajectory of R does not depend on the input's scale.
   bool scale_free = true;
   /// Change W and b with R and μ so that the layer keeps computing the same function.
@@ -55,6 +84,10 @@ struct DecorrelatorOptions {
 
   /// Throws `std::invalid_argument` naming the first setting that is out of its range.
   void validate() const;
+
+  /// The block size that `structure` asks for in `features` features. Throws
+  /// `std::invalid_argument` if `structure` is none of the forms above.
+  std::int64_t block_size(std::int64_t features) const;
 };
 
 /// Names that DecorrelatorOptions::method accepts.

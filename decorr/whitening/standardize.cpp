@@ -12,7 +12,7 @@ namespace {
 ///
 /// The running variance is read back from R, which is its only state. A feature of less than 10⁻⁵
 /// of the mean variance counts as having that much, so that a constant one is not blown up.
-class Standardize : public Rule {
+class Standardize : public LowRankRule {
  public:
   LowRankStep step(const Observation& sample, double /*eta*/) const override {
     const at::Tensor newest = sample.x.square().mean(0).add_(sample.noise_variance);
@@ -23,10 +23,13 @@ class Standardize : public Rule {
   }
 
   bool diagonal() const override { return true; }
+  bool reads_output() const override { return false; }
 };
 
 }  // namespace
 
-std::shared_ptr<const Rule> make_standardize() { return std::make_shared<Standardize>(); }
+std::shared_ptr<const Rule> make_standardize(const DecorrelatorOptions& /*options*/) {
+  return std::make_shared<Standardize>();
+}
 
 }  // namespace decorr::whitening

@@ -362,17 +362,13 @@ TEST(Linear, RestoredStateTakesTheSameNextStep) {
   }
 }
 
-TEST(Linear, EmptyBatchGivesNothingAndChangesNothing) {
-  for (const char* mean : {"running", "batch"}) {
-    Linear layer = make_layer({"norm-preserving", mean, true, 0});
-    const at::Tensor matrix = layer->decorrelator()->matrix().clone();
-    const at::Tensor output = layer(at::zeros({0, kIn}, kFloat64));
-    EXPECT_EQ(output.sizes(), (at::IntArrayRef{0, kOut}));
-    output.sum().backward();
-    EXPECT_EQ(layer->weight.grad().abs().max().item<double>(), 0);
-    EXPECT_EQ(update(*layer).at(0).report.outcome, whitening::UpdateReport::Outcome::kSkipped);
-    EXPECT_TRUE(at::equal(layer->decorrelator()->matrix(), matrix));
-  }
+TEST(Linear, RefusesAnEmptyBatchAndChangesNothing) {
+  Linear layer(LinearOptions(8, 4));
+  EXPECT_THROW(layer->forward(at::ones({0, 8})), std::invalid_argument);
+  EXPECT_THROW(layer->forward(at::ones({3, 0, 8})), std::invalid_argument);
+  EXPECT_EQ(layer->decorrelator()->update(layer->readouts()).outcome,
+            whitening::UpdateReport::Outcome::kSkipped);
+  EXPECT_TRUE(at::equal(layer->decorrelator()->matrix(), at::eye(8)));
 }
 
 TEST(Linear, RefusesBadArguments) {

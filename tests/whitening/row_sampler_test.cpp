@@ -14,13 +14,14 @@ at::Tensor rows(std::int64_t first, std::int64_t count) {
   return at::arange(first, first + count, at::kDouble).unsqueeze(1);
 }
 
-std::vector<double> numbers(const at::Tensor& sample) {
-  return {sample.data_ptr<double>(), sample.data_ptr<double>() + sample.size(0)};
+std::vector<double> numbers(const Rows& sample) {
+  const at::Tensor x = sample.x.contiguous();
+  return {x.data_ptr<double>(), x.data_ptr<double>() + x.size(0)};
 }
 
 std::vector<double> draw(RowSampler sampler, std::int64_t count, std::int64_t step) {
-  sampler.add(rows(0, count), step);
-  return numbers(sampler.sample().contiguous());
+  sampler.add(rows_of(rows(0, count)), step);
+  return numbers(sampler.sample());
 }
 
 TEST(RowSampler, DrawsTheStatedNumberWithoutReplacement) {
@@ -45,6 +46,27 @@ TEST(RowSampler, FirstTakesTheFirstRows) {
             (std::vector<double>{0, 1, 2, 3, 4}));
 }
 
+TEST(RowSampler, AFewOfVeryManyAreTheOnesWithTheSmallestKeys) {
+  const RandomStream random(4);
+  const std::vector<double> drawn = draw(RowSampler(1, 20, "global", random), 50000, 3);
+  std::vector<std::pair<std::uint64_t, double>> keys;
+  for (int i = 0; i < 50000; ++i)
+    keys.emplace_back(random.at(3).bits(static_cast<std::uint64_t>(i)), i);
+  std::sort(keys.begin(), keys.end());
+  std::set<double> expected;
+  for (std::size_t i = 0; i < 20; ++i) expected.insert(keys[i].second);
+  EXPECT_EQ(std::set<double>(drawn.begin(), drawn.end()), expected);
+}
+
+TEST(RowSampler, FirstTakesAllRowsOfTheFirstSamples) {
+  RowSampler sampler(0.1, 0, "first", RandomStream(1));
+  RowSource source = rows_of(rows(0, 90));
+  source.samples = 9;  // ⌊0.9⌋ + 1 = 1 of them, with 10 rows
+  source.rows_per_sample = 10;
+  sampler.add(source, 0);
+  EXPECT_EQ(numbers(sampler.sample()), (std::vector<double>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+}
+
 TEST(RowSampler, DependsOnSeedAndStepOnly) {
   const RowSampler sampler(0.1, 0, "global", RandomStream(1));
   EXPECT_EQ(draw(sampler, 100, 7), draw(sampler, 100, 7));
@@ -66,11 +88,11 @@ TEST(RowSampler, EveryRowIsEquallyLikely) {
 
 TEST(RowSampler, SeveralCallsMakeOneSample) {
   RowSampler split(0.1, 12, "global", RandomStream(1));
-  for (std::int64_t i = 0; i < 4; ++i) split.add(rows(64 * i, 64), 5);
+  for (std::int64_t i = 0; i < 4; ++i) split.add(rows_of(rows(64 * i, 64)), 5);
   EXPECT_EQ(split.rows(), 256);
   EXPECT_DOUBLE_EQ(split.mean().item<double>(), 127.5);
   const std::vector<double> together = draw(RowSampler(0.1, 12, "global", RandomStream(1)), 256, 5);
-  const std::vector<double> drawn = numbers(split.sample().contiguous());
+  const std::vector<double> drawn = numbers(split.sample());
   ASSERT_EQ(drawn.size(), 12U);
   // Each call keeps ⌊0.1·64⌋ + 1 = 7 of its rows, so a row can only be missing if a call had more
   // of the smallest keys than that.

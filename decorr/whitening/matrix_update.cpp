@@ -1,4 +1,4 @@
-#include "decorr/whitening/low_rank_update.h"
+#include "decorr/whitening/matrix_update.h"
 
 #include "decorr/linalg/gemm.h"
 
@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace decorr::whitening {
@@ -57,9 +58,33 @@ void LowRankUpdate::apply_to_readout(at::Tensor weight, const at::Tensor& projec
   }
 }
 
-double eigenvalue_bound(const at::Tensor& gram) {
-  const at::Tensor exact = gram.to(at::kDouble);
-  return std::min(exact.norm().item<double>(), exact.abs().sum(1).max().item<double>());
+DenseUpdate::DenseUpdate(at::Tensor matrix, at::Tensor state, DenseStep step, bool transports)
+    : matrix_(std::move(matrix)),
+      state_(std::move(state)),
+      step_(std::move(step)),
+      transports_(transports) {}
+
+bool DenseUpdate::finite() const { return all_finite({step_.state, step_.matrix, step_.inverse}); }
+
+void DenseUpdate::apply_to_matrix() const {
+  at::Tensor(state_).copy_(step_.state);
+  if (step_.matrix.defined()) at::Tensor(matrix_).copy_(step_.matrix);
+}
+
+at::Tensor DenseUpdate::project(const at::Tensor& weight) const {
+  if (!step_.matrix.defined()) return {};
+  return linalg::gemm(linalg::gemm(weight, matrix_), step_.inverse);
+}
+
+void DenseUpdate::apply_to_readout(at::Tensor weight, const at::Tensor& projection) const {
+  if (projection.defined()) weight.copy_(projection);
+}
+
+at::Tensor DenseUpdate::transport(const at::Tensor& gradient) const {
+  if (!transports_ || !step_.matrix.defined()) return {};
+  // G·R_old⁻ᵀ·R_newᵀ, the first product by solving R_old·X = Gᵀ.
+  const at::Tensor back = at::linalg_solve(matrix_.to(at::kDouble), gradient.t().to(at::kDouble));
+  return linalg::gemm(back.t().to(gradient.scalar_type()), step_.matrix.t());
 }
 
 bool all_finite(at::ArrayRef<at::Tensor> tensors) {
