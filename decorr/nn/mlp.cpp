@@ -43,4 +43,8 @@ at::Tensor MlpImpl::forward(const at::Tensor& input) {
   return x;
 }
 
+std::shared_ptr<Model> MlpImpl::with_decorrelation(const DecorrelationPlan& plan) const {
+  return std::make_shared<MlpImpl>(MlpOptions(options).decorrelation(plan));
+}
+
 }  // namespace decorr::nn

@@ -10,6 +10,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ class MlpImpl : public torch::nn::Cloneable<MlpImpl>, public Model {
 
   /// Maps `input` [N, ..] with `inputs` numbers a sample to [N, outputs].
   at::Tensor forward(const at::Tensor& input) override;
+
+  std::shared_ptr<Model> with_decorrelation(const DecorrelationPlan& plan) const override;
 
   MlpOptions options;
 

@@ -6,16 +6,11 @@
 #include <torch/nn/module.h>
 
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace decorr::nn {
-
-/// A network from a batch of inputs to one row of outputs (logits) a sample.
-class Model : public virtual torch::nn::Module {
- public:
-  /// Maps `input` [N, ..] to [N, outputs].
-  virtual at::Tensor forward(const at::Tensor& input) = 0;
-};
 
 /// The decorrelation of each layer, by the layer's path in the model (`layers.0`).
 using DecorrelationPlan = std::function<whitening::DecorrelatorOptions(const std::string& path)>;
@@ -24,5 +19,16 @@ using DecorrelationPlan = std::function<whitening::DecorrelatorOptions(const std
 inline DecorrelationPlan everywhere(whitening::DecorrelatorOptions options) {
   return [options = std::move(options)](const std::string&) { return options; };
 }
+
+/// A network from a batch of inputs to one row of outputs (logits) a sample.
+class Model : public virtual torch::nn::Module {
+ public:
+  /// Maps `input` [N, ..] to [N, outputs].
+  virtual at::Tensor forward(const at::Tensor& input) = 0;
+
+  /// The same architecture, newly built with `plan` for its decorrelation: untrained weights drawn
+  /// from the same seed, float32 on the CPU, in training mode. This model stays as it is.
+  virtual std::shared_ptr<Model> with_decorrelation(const DecorrelationPlan& plan) const = 0;
+};
 
 }  // namespace decorr::nn
