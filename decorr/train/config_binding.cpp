@@ -57,6 +57,12 @@ Binding Binding::among(std::vector<std::string> strings) const {
   return result;
 }
 
+Binding Binding::accepting(std::function<void(const std::string&)> test) const {
+  Binding result = *this;
+  result.accepts = std::move(test);
+  return result;
+}
+
 Binding Binding::when(std::vector<Condition> needs) const {
   Binding result = *this;
   result.conditions = std::move(needs);

@@ -61,6 +61,9 @@ class Binding {
   Binding within(Range numbers) const;
   /// The same with the strings that are allowed.
   Binding among(std::vector<std::string> strings) const;
+  /// The same with a test of its string, which throws `std::invalid_argument` for one that it does
+  /// not accept.
+  Binding accepting(std::function<void(const std::string&)> test) const;
   /// The same with an effect only when all of `needs` hold.
   Binding when(std::vector<Condition> needs) const;
   /// The same, but to be given wherever its conditions hold, for want of a useful default.
@@ -78,8 +81,9 @@ class Binding {
   std::string name;
   Target target;
   std::string doc;
-  Range range;                       ///< of numbers, and of each number in a list
-  std::vector<std::string> choices;  ///< of strings; empty: any string
+  Range range;                                      ///< of numbers, and of each number in a list
+  std::vector<std::string> choices;                 ///< of strings; empty: any string
+  std::function<void(const std::string&)> accepts;  ///< of strings; empty: any string
   std::vector<Condition> conditions;
   bool required = false;
 };

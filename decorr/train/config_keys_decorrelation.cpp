@@ -54,10 +54,30 @@ std::vector<Binding> decorrelator_bindings(whitening::DecorrelatorOptions& optio
                                            const std::string& table) {
   const auto key = [&](const char* leaf) { return table + "." + leaf; };
   const std::vector<Condition> active{{key("method"), decorrelating_methods()}};
-  const std::vector<Condition> learnt{{key("method"), methods_except({"none", "standardize"})}};
+  const std::vector<std::string> exact{"zca", "pca", "cholesky", "newton-schulz"};
+  // The methods but for `none`, `standardize` and those in `others`.
+  const auto methods_but = [&](std::vector<std::string> others) {
+    others.insert(others.end(), {"none", "standardize"});
+    return std::vector<Condition>{{key("method"), methods_except(others)}};
+  };
+  std::vector<std::string> dense = exact;
+  dense.push_back("lateral");
+  const std::vector<Condition> full = methods_but({}), learnt = methods_but(exact),
+                               low_rank = methods_but(dense);
+  const std::vector<Condition> whitens{{key("method"), exact}};
+  const std::vector<Condition> dbp{{key("method"), {"dbp"}}};
+  const std::vector<Condition> lateral{{key("method"), {"lateral"}}};
   std::vector<Binding> all{
       Binding(key("method"), &options.method, "rule that learns the decorrelation matrix R")
           .among(whitening::methods()),
+      Binding(key("structure"), &options.structure,
+              "features that decorrelate each other: full, block(SIZE), or channel (convolutions)")
+          .accepting([](const std::string& value) {
+            whitening::DecorrelatorOptions probe;
+            probe.structure = value;
+            probe.validate();
+          })
+          .when(active),
       Binding(key("lr"), &options.lr, "decorrelation learning rate an update")
           .within(Range::positive())
           .when(learnt)};
@@ -82,7 +102,7 @@ std::vector<Binding> decorrelator_bindings(whitening::DecorrelatorOptions& optio
           .when(active),
       Binding(key("gain"), &options.gain, "what keeps the size of the activity")
           .among({"energy", "published", "none"})
-          .when(learnt),
+          .when(full),
       Binding(key("mean"), &options.mean, "mean subtracted in training")
           .among({"running", "batch"})
           .when(active),
@@ -96,7 +116,32 @@ std::vector<Binding> decorrelator_bindings(whitening::DecorrelatorOptions& optio
               "change W and b with R so that the layer's function stays")
           .when(active),
       Binding(key("guard"), &options.guard, "shorten steps that would turn a direction around")
-          .when(learnt)};
+          .when(low_rank),
+      Binding(key("pad"), &options.pad,
+              "convolutions: pad the raw input and then centre it, or pad the demeaned input")
+          .among({"raw", "demeaned"})
+          .when(active),
+      Binding(key("kappa"), &options.kappa, "weight of unit variance against zero covariance")
+          .within(Range::between(0, 1))
+          .when(dbp),
+      Binding(key("unit_variance"), &options.unit_variance, "learn unit variances too")
+          .when(lateral),
+      Binding(key("settling"), &options.settling,
+              "explicit steps of the settling dynamics; 0: their fixed point")
+          .within(Range::at_least(0))
+          .when(lateral),
+      Binding(key("refresh_every"), &options.refresh_every,
+              "updates between new whitening matrices")
+          .within(Range::at_least(1))
+          .when(whitens),
+      Binding(key("covariance_momentum"), &options.covariance_momentum,
+              "least weight of the newest sample in the running covariance")
+          .within(Range::share())
+          .when(whitens),
+      Binding(key("moments"), &options.moments,
+              "what a new whitening matrix does to the optimizer's moments of the weights")
+          .among({"transport", "keep", "reset"})
+          .when(whitens)};
   all.insert(all.end(), rest.begin(), rest.end());
   return all;
 }

@@ -60,6 +60,14 @@ void read_text(const Binding& binding, const Node& node, std::string& target) {
         resembles(value, nearest) ? fmt::format("did you mean {}?", quoted(nearest))
                                   : "write one of these, in quotes");
   }
+  if (binding.accepts) {
+    try {
+      binding.accepts(value);
+    } catch (const std::invalid_argument& error) {
+      throw ConfigError(fmt::format("\"{}\" is not usable: {}", binding.name, error.what()),
+                        node.place, fmt::format("write a value such as {}", binding.value()));
+    }
+  }
   target = value;
 }
 

@@ -25,6 +25,7 @@ DecorrelatorOptions DecorrelatorOptions::preset(const std::string& name) {
   if (name == "published") {
     options.lr = 1e-5;
     options.sampling = "first";
+    options.max_samples = 0;
     options.damping = 0;
     options.gain = "published";
     options.mean = "batch";
@@ -42,6 +43,10 @@ void DecorrelatorOptions::validate() const {
   check_choice("method", method, methods());
   check_choice("sampling", sampling, {"global", "first"});
   check_choice("gain", gain, {"energy", "published", "none"});
+  const std::vector<std::string> exact{"zca", "pca", "cholesky", "newton-schulz"};
+  check_argument(gain != "published" || std::count(exact.begin(), exact.end(), method) == 0,
+                 "[Decorrelator] gain published has no meaning for method {}: use energy or none",
+                 method);
   check_choice("mean", mean, {"running", "batch"});
   check_argument(std::isfinite(lr) && lr > 0, "[Decorrelator] lr must be positive, got {}", lr);
   check_argument(sample_fraction > 0 && sample_fraction <= 1,

@@ -32,8 +32,8 @@ struct DecorrelatorOptions {
 
   /// Share f of the batch's rows that an update samples, in (0, 1]: s = min(N, ⌊fN⌋ + 1).
   double sample_fraction = 0.1;
-  /// Upper bound of s; 0 is no bound.
-  std::int64_t max_samples = 0;
+  /// Upper bound of s; 0 is no bound. Convolutions and sequences have many rows a sample.
+  std::int64_t max_samples = 128;
   /// `global`: rows drawn without replacement by their global index; `first`: the first s rows.
   std::string sampling = "global";
   /// Steps between updates, >= 1. Steps in between neither sample nor change anything.
@@ -41,7 +41,8 @@ struct DecorrelatorOptions {
 
   /// Damping λ >= 0, in units of the input's mean variance: the target is R(Σ + λv̄I)Rᵀ ∝ I.
   double damping = 1.0;
-  /// Scalar g that keeps the size of the activity: `energy`, `published` or `none`.
+  /// Scalar g that keeps the size of the activity: `energy`, `published` (not for rules that whiten
+  /// a running covariance) or `none`.
   std::string gain = "energy";
 
   /// Which mean is subtracted in training: `running` or `batch` (evaluation: always the running

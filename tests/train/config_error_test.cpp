@@ -26,6 +26,23 @@ std::string error(const std::string& text, const std::vector<std::string>& overr
   return "accepted";
 }
 
+TEST(ConfigError, DecorrelationSettingsOutOfRangeAreRefused) {
+  EXPECT_EQ(error("[decorrelation]\nmethod = \"dbp\"\nkappa = 1.5"),
+            "\"decorrelation.kappa\" must be in [0, 1], got 1.5, a.toml:3, write a value such as "
+            "0.5");
+  EXPECT_THAT(error("[decorrelation]\nkappa = 0.5"),
+              HasSubstr("\"decorrelation.kappa\" has no effect with decorrelation.method = "
+                        "\"norm-preserving\", a.toml:2"));
+  EXPECT_THAT(error("[decorrelation]\nmethod = \"zca\"\nlr = 0.1"),
+              HasSubstr("\"decorrelation.lr\" has no effect"));
+  for (const char* structure : {"blocks", "block(0)", "block(-1)", "block()", "block(3"})
+    EXPECT_THAT(error(fmt::format("[decorrelation]\nstructure = \"{}\"", structure)),
+                HasSubstr(fmt::format("got \"{}\", a.toml:2, write a value such as \"full\"",
+                                      structure)));
+  EXPECT_THAT(error("[decorrelation]\nmethod = \"pca\"\nrefresh_every = 0"),
+              HasSubstr("\"decorrelation.refresh_every\" must be at least 1, got 0, a.toml:3"));
+}
+
 TEST(ConfigError, UnknownKeysNameTheNearest) {
   EXPECT_EQ(error("\n\noptimiser.lr = 1"),
             "unknown key \"optimiser.lr\", a.toml:3, did you mean \"optimizer.lr\"?");

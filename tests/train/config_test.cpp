@@ -47,6 +47,7 @@ std::string other_value(const Binding& binding) {
     return in_toml(Setting(**whole + 1));
   if (std::holds_alternative<double*>(binding.target)) return in_toml(Setting(1.0 / 3.0));
   if (std::holds_alternative<std::vector<std::int64_t>*>(binding.target)) return "[1, 1000000]";
+  if (binding.name.find("structure") != std::string::npos) return "\"block(7)\"";
   if (binding.choices.empty()) return R"("a \"b\" \\ c\u0007\n ü")";
   const bool last = **std::get_if<std::string*>(&binding.target) == binding.choices.back();
   return quoted(last ? binding.choices.front() : binding.choices.back());
