@@ -2,6 +2,7 @@
 
 #include "decorr/core/random.h"
 #include "decorr/whitening/options.h"
+#include "decorr/whitening/readout.h"
 #include "decorr/whitening/row_sampler.h"
 #include "decorr/whitening/rule.h"
 
@@ -16,6 +17,7 @@
 
 namespace decorr::whitening {
 
+struct BlockPlace;
 class MatrixUpdate;
 
 /// How the features of a layer's input are laid out.
@@ -23,17 +25,6 @@ struct FeatureLayout {
   std::int64_t features = 1;  ///< n, over all groups
   std::int64_t groups = 1;    ///< groups of n/groups features, each with an R of its own
   std::int64_t area = 1;      ///< features of one channel, which share a mean
-};
-
-/// A linear map that reads u, and so must follow when R or μ changes: y = W·u + b.
-struct Readout {
-  /// W, [m, n/groups] or, if k places read the same features and add up, [m, k, n/groups]; any
-  /// strides. The first m/groups rows read the first group, and so on. Changed in place.
-  at::Tensor weight;
-  at::Tensor bias;  ///< b, [m], changed in place; undefined if μ does not matter to this map
-  /// Tensors in the shape of `weight` that transform like gradients of it (an optimizer's first
-  /// moment), moved along when a rule replaces R.
-  std::vector<at::Tensor> gradients{};
 };
 
 /// What an update did.
@@ -140,23 +131,23 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   void pretty_print(std::ostream& stream) const override;
 
  private:
-  struct Block;
   struct Prepared;
-  struct Follower;
-  using Updates = std::vector<std::unique_ptr<MatrixUpdate>>;
 
   std::int64_t counter(int index) const { return counters_[index].item<std::int64_t>(); }
   void count(int index) { counters_[index].add_(1); }
   bool due() const { return active() && steps() % options_.update_every == 0; }
   void check_readouts(at::ArrayRef<Readout> readouts) const;
-  std::vector<Block> blocks() const;
+  std::vector<BlockPlace> blocks() const;
+  at::Tensor block_of(const at::Tensor& packed, const BlockPlace& place) const;
+  Observation observation(const Prepared& prepared, const BlockPlace& place) const;
   at::Tensor expanded(const at::Tensor& channel_mean) const;
   at::Tensor times_transposed(const at::Tensor& rows) const;
   std::string prepare(Prepared& prepared) const;
   std::string damp(Prepared& prepared) const;
   double bounded_rate(const LowRankRule& rule, const Observation& sample, bool& shortened) const;
-  double gain(const Prepared& prepared, const Block& block, const at::Tensor& u) const;
-  Updates plan(const Prepared& prepared, bool preserve, UpdateReport& report) const;
+  double gain(const Prepared& prepared, const BlockPlace& place, const at::Tensor& u) const;
+  std::vector<std::unique_ptr<MatrixUpdate>> plan(const Prepared& prepared, bool preserve,
+                                                  UpdateReport& report) const;
   UpdateReport apply(const Prepared& prepared, at::ArrayRef<Readout> readouts);
 
   FeatureLayout layout_;

@@ -1,10 +1,10 @@
 // The one place that changes R, μ, and the weights that follow: DecorrelatorImpl::update().
 #include "decorr/core/check.h"
-#include "decorr/linalg/block_diagonal.h"
 #include "decorr/linalg/gemm.h"
 #include "decorr/linalg/norm.h"
 #include "decorr/whitening/decorrelator.h"
 #include "decorr/whitening/matrix_update.h"
+#include "decorr/whitening/readout_update.h"
 
 #include <ATen/ATen.h>
 
@@ -19,6 +19,10 @@ namespace {
 constexpr double kMaxGainPerStep = 2.0;
 constexpr double kMaxStep = 0.5;
 
+at::Tensor columns(const at::Tensor& rows, const BlockPlace& place) {
+  return rows.narrow(1, place.begin, place.size);
+}
+
 double mean_square(const at::Tensor& tensor) { return tensor.square().mean().item<double>(); }
 
 // Whether the rows differ from their mean by no more than rounding does.
@@ -31,21 +35,9 @@ bool identical_rows(const at::Tensor& rows, const at::Tensor& mean) {
 
 }  // namespace
 
-// A block of R and where it is.
-struct DecorrelatorImpl::Block {
-  std::int64_t begin;     // first feature, over all groups
-  std::int64_t size;      // features
-  std::int64_t group;     // the group that it is in
-  std::int64_t in_group;  // first feature, within the group
-  at::Tensor matrix;      // view of R: [size, size], or [size]
-  at::Tensor state;       // view of the rule's state
-
-  at::Tensor columns(const at::Tensor& rows) const { return rows.narrow(1, begin, size); }
-};
-
 // Everything an update needs to know, computed before anything is changed.
 struct DecorrelatorImpl::Prepared {
-  std::vector<Block> blocks;
+  std::vector<BlockPlace> blocks;
   at::Tensor rows;        // [s, n] as they came
   at::Tensor new_mean;    // [n / area]
   at::Tensor x;           // [s, n] centred
@@ -55,44 +47,20 @@ struct DecorrelatorImpl::Prepared {
   double momentum;        // weight of this sample in running statistics
 };
 
-// A readout with its rows flattened to two dimensions, a copy where that is no view.
-struct DecorrelatorImpl::Follower {
-  explicit Follower(const at::Tensor& tensor)
-      : original(tensor), flat(tensor.dim() == 2 ? tensor : tensor.flatten(0, 1)) {}
-
-  // The entries of the group's rows that read the block's features.
-  at::Tensor part(const Block& block, std::int64_t groups) const {
-    const std::int64_t rows = flat.size(0) / groups;
-    return flat.narrow(0, block.group * rows, rows).narrow(1, block.in_group, block.size);
-  }
-
-  void write_back() const {
-    if (!flat.is_alias_of(original)) at::Tensor(original).copy_(flat.view(original.sizes()));
-  }
-
-  at::Tensor original, flat;
-};
-
-std::vector<DecorrelatorImpl::Block> DecorrelatorImpl::blocks() const {
-  std::vector<Block> result;
+std::vector<BlockPlace> DecorrelatorImpl::blocks() const {
+  std::vector<BlockPlace> places;
   const std::int64_t in_group = features() / layout_.groups;
-  const auto add = [&](std::int64_t group, std::int64_t begin, const at::Tensor& matrix,
-                       const at::Tensor& state) {
-    result.push_back({group * in_group + begin, matrix.size(0), group, begin, matrix, state});
-  };
-  for (std::int64_t i = 0; i < layout_.groups; ++i) {
-    const at::Tensor group = group_matrix(i);
-    if (group.dim() == 1) {
-      add(i, 0, group, at::Tensor());
-      continue;
-    }
-    const at::Tensor state =
-        state_.defined() ? state_.narrow(0, i * in_group, in_group) : at::Tensor();
-    for (std::int64_t j = 0; j < linalg::block_count(group); ++j)
-      add(i, j * group.size(1), linalg::block(group, j),
-          state.defined() ? linalg::block(state, j) : at::Tensor());
-  }
-  return result;
+  const std::int64_t size = matrix_.dim() == 1 ? in_group : matrix_.size(1);
+  for (std::int64_t group = 0; group < layout_.groups; ++group)
+    for (std::int64_t begin = 0; begin < in_group; begin += size)
+      places.push_back({group * in_group + begin, std::min(size, in_group - begin), group, begin});
+  return places;
+}
+
+// The view of a block of `packed`, which has the form of R.
+at::Tensor DecorrelatorImpl::block_of(const at::Tensor& packed, const BlockPlace& place) const {
+  const at::Tensor rows = packed.narrow(0, place.begin, place.size);
+  return rows.dim() == 1 ? rows : rows.narrow(1, 0, place.size);
 }
 
 void DecorrelatorImpl::check_readouts(at::ArrayRef<Readout> readouts) const {
@@ -168,69 +136,69 @@ double DecorrelatorImpl::bounded_rate(const LowRankRule& rule, const Observation
   return eta;
 }
 
-double DecorrelatorImpl::gain(const Prepared& prepared, const Block& block,
+double DecorrelatorImpl::gain(const Prepared& prepared, const BlockPlace& place,
                               const at::Tensor& u) const {
   if (options_.gain == "none" || rule_->diagonal()) return 1.0;
   if (options_.gain == "published") {
-    const at::Tensor norms = block.columns(prepared.rows).square().sum(1).sqrt();
+    const at::Tensor norms = columns(prepared.rows, place).square().sum(1).sqrt();
     return (norms / (u.square().sum(1) + 1e-8).sqrt()).mean().item<double>();
   }
-  const double ratio = std::sqrt(mean_square(block.columns(prepared.damped)) / mean_square(u));
+  const double ratio = std::sqrt(mean_square(columns(prepared.damped, place)) / mean_square(u));
   return std::clamp(ratio, 1 / kMaxGainPerStep, kMaxGainPerStep);
 }
 
-// The changes of all blocks; null for a block that has no activity, which is left alone.
-DecorrelatorImpl::Updates DecorrelatorImpl::plan(const Prepared& prepared, bool preserve,
-                                                 UpdateReport& report) const {
-  std::vector<Observation> observations;
-  std::vector<bool> silent;
-  double gains = 0;
-  for (const Block& block : prepared.blocks) {
-    Observation sample;
-    sample.x = block.columns(prepared.x);
-    sample.matrix = block.matrix;
-    sample.state = block.state;
-    sample.noise_variance = prepared.noise_variance;
-    sample.momentum = prepared.momentum;
-    sample.update = applied();
-    sample.scale = sample.gain = 1;
-    silent.push_back(false);
-    if (rule_->reads_output()) {
-      sample.u = block.columns(prepared.u);
-      const double energy = mean_square(sample.u);
-      silent.back() = !(energy > 0);
-      if (options_.scale_free) sample.scale = energy;
-      if (!silent.back()) sample.gain = gain(prepared, block, sample.u);
-    }
-    gains += sample.gain;
-    observations.push_back(std::move(sample));
+// What the rule sees of a block; its scale is 0 if the block is silent.
+Observation DecorrelatorImpl::observation(const Prepared& prepared, const BlockPlace& place) const {
+  Observation sample;
+  sample.x = columns(prepared.x, place);
+  sample.matrix = block_of(matrix_, place);
+  if (state_.defined()) sample.state = block_of(state_, place);
+  sample.noise_variance = prepared.noise_variance;
+  sample.momentum = prepared.momentum;
+  sample.update = applied();
+  sample.scale = sample.gain = 1;
+  if (rule_->reads_output()) {
+    sample.u = columns(prepared.u, place);
+    const double energy = mean_square(sample.u);
+    if (options_.scale_free || !(energy > 0)) sample.scale = energy;
+    if (energy > 0) sample.gain = gain(prepared, place, sample.u);
   }
-  report.gain = gains / static_cast<double>(observations.size());
+  return sample;
+}
 
-  Updates updates(observations.size());
+// The changes of all blocks; null for a block that has no activity, which is left alone.
+BlockUpdates DecorrelatorImpl::plan(const Prepared& prepared, bool preserve,
+                                    UpdateReport& report) const {
+  std::vector<Observation> samples;
+  double gains = 0;
+  for (const BlockPlace& place : prepared.blocks) {
+    samples.push_back(observation(prepared, place));
+    gains += samples.back().gain;
+  }
+  report.gain = gains / static_cast<double>(samples.size());
+  report.eta = std::numeric_limits<double>::infinity();
+
+  BlockUpdates updates(samples.size());
   if (const auto* rule = dynamic_cast<const LowRankRule*>(rule_.get())) {
-    report.eta = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < observations.size(); ++i) {
-      if (silent[i]) continue;
-      const Observation& sample = observations[i];
-      const double eta = bounded_rate(*rule, sample, report.shortened);
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      if (!(samples[i].scale > 0)) continue;
+      const double eta = bounded_rate(*rule, samples[i], report.shortened);
       report.eta = std::min(report.eta, eta);
-      updates[i] = std::make_unique<LowRankUpdate>(sample.matrix, sample.u, rule->step(sample, eta),
-                                                   sample.gain, preserve);
+      updates[i] = std::make_unique<LowRankUpdate>(
+          samples[i].matrix, samples[i].u, rule->step(samples[i], eta), samples[i].gain, preserve);
     }
     return updates;
   }
   const auto& rule = dynamic_cast<const DenseRule&>(*rule_);
   std::vector<DenseStep> steps =
-      rule.step(observations, options_.lr * options_.schedule.factor(applied()));
-  report.eta = steps.front().eta;
+      rule.step(samples, options_.lr * options_.schedule.factor(applied()));
   for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!(samples[i].scale > 0)) continue;
     report.eta = std::min(report.eta, steps[i].eta);
     report.shortened = report.shortened || steps[i].shortened;
     report.refreshed = report.refreshed || (rule.refreshes() && steps[i].matrix.defined());
-    if (!silent[i])
-      updates[i] = std::make_unique<DenseUpdate>(observations[i].matrix, observations[i].state,
-                                                 std::move(steps[i]), rule.refreshes());
+    updates[i] = std::make_unique<DenseUpdate>(samples[i].matrix, samples[i].state,
+                                               std::move(steps[i]), rule.refreshes());
   }
   return updates;
 }
@@ -238,66 +206,25 @@ DecorrelatorImpl::Updates DecorrelatorImpl::plan(const Prepared& prepared, bool 
 UpdateReport DecorrelatorImpl::apply(const Prepared& prepared, at::ArrayRef<Readout> readouts) {
   UpdateReport report;
   const bool preserve = options_.function_preserving && !readouts.empty();
-  const Updates updates = plan(prepared, preserve, report);
+  const BlockUpdates updates = plan(prepared, preserve, report);
   bool finite = std::all_of(updates.begin(), updates.end(),
                             [](const auto& update) { return !update || update->finite(); });
-
-  // For each readout: its flat weights, for each block what they become, and the shift of the bias.
-  struct Move {
-    Follower weight;
-    std::vector<at::Tensor> projections;
-    at::Tensor bias, shift;
-    std::vector<std::pair<Follower, std::vector<at::Tensor>>> gradients;
-  };
-  std::vector<Move> moves;
-  const std::int64_t groups = layout_.groups;
-  for (const Readout& readout : preserve ? readouts : at::ArrayRef<Readout>()) {
-    if (!finite) break;
-    Move move{Follower(readout.weight), {}, readout.bias, {}, {}};
-    for (const at::Tensor& gradient : readout.gradients)
-      move.gradients.emplace_back(Follower(gradient), std::vector<at::Tensor>());
-    for (std::size_t i = 0; i < updates.size(); ++i) {
-      const Block& block = prepared.blocks[i];
-      const MatrixUpdate* update = updates[i].get();
-      move.projections.push_back(
-          update != nullptr ? update->project(move.weight.part(block, groups)) : at::Tensor());
-      for (auto& [gradient, moved] : move.gradients)
-        moved.push_back(update != nullptr ? update->transport(gradient.part(block, groups))
-                                          : at::Tensor());
+  std::vector<ReadoutUpdate> followers;
+  if (preserve && finite) {
+    const at::Tensor moved =
+        times_transposed(expanded(prepared.new_mean - running_mean_).unsqueeze(0));
+    for (const Readout& readout : readouts) {
+      followers.emplace_back(readout, prepared.blocks, updates,
+                             moved.view({layout_.groups, 1, -1}));
+      finite = finite && followers.back().finite();
     }
-    if (readout.bias.defined()) {
-      const at::Tensor moved =
-          times_transposed(expanded(prepared.new_mean - running_mean_).unsqueeze(0))
-              .view({groups, 1, -1});
-      std::vector<at::Tensor> shifts;
-      const std::int64_t rows = move.weight.flat.size(0) / groups;
-      for (std::int64_t g = 0; g < groups; ++g)
-        shifts.push_back(
-            linalg::gemm(moved[g], move.weight.flat.narrow(0, g * rows, rows).t()).squeeze(0));
-      move.shift = at::cat(shifts).view({readout.bias.size(0), -1}).sum(1);
-    }
-    finite = all_finite(move.projections) && all_finite(move.shift);
-    for (const auto& gradient : move.gradients) finite = finite && all_finite(gradient.second);
-    moves.push_back(std::move(move));
   }
   if (!finite) {
     report.outcome = UpdateReport::Outcome::kSkipped;
     report.reason = "step not finite";
     return report;
   }
-
-  for (const Move& move : moves) {
-    if (move.bias.defined()) at::Tensor(move.bias).add_(move.shift);
-    for (std::size_t i = 0; i < updates.size(); ++i) {
-      if (!updates[i]) continue;
-      const Block& block = prepared.blocks[i];
-      updates[i]->apply_to_readout(move.weight.part(block, groups), move.projections[i]);
-      for (const auto& [gradient, moved] : move.gradients)
-        if (moved[i].defined()) gradient.part(block, groups).copy_(moved[i]);
-    }
-    move.weight.write_back();
-    for (const auto& gradient : move.gradients) gradient.first.write_back();
-  }
+  for (const ReadoutUpdate& follower : followers) follower.apply(prepared.blocks, updates);
   for (const auto& update : updates)
     if (update) update->apply_to_matrix();
   running_mean_.copy_(prepared.new_mean);
