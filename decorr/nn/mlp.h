@@ -34,7 +34,7 @@ struct MlpOptions {
   /// Leave out the activation after the last hidden layer, as the authors' code of CRGD does.
   TORCH_ARG(bool, published_activations) = false;
   /// Decorrelation of each layer, asked with the paths `layers.0`, `layers.1`, …
-  TORCH_ARG(DecorrelationPlan, decorrelation) = everywhere({});
+  TORCH_ARG(DecorrelationPlan, decorrelation) = everywhere();
   /// Seed of the initial weights and of whatever the layers draw.
   TORCH_ARG(std::uint64_t, seed) = 0;
 };

@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 
 namespace decorr::nn {
 
@@ -16,9 +15,9 @@ namespace decorr::nn {
 using DecorrelationPlan = std::function<whitening::DecorrelatorOptions(const std::string& path)>;
 
 /// The plan that gives every layer the same options.
-inline DecorrelationPlan everywhere(whitening::DecorrelatorOptions options) {
-  return [options = std::move(options)](const std::string&) { return options; };
-}
+DecorrelationPlan everywhere(whitening::DecorrelatorOptions options);
+/// The plan that gives every layer the options of the preset `default`.
+DecorrelationPlan everywhere();
 
 /// A network from a batch of inputs to one row of outputs (logits) a sample.
 class Model : public virtual torch::nn::Module {

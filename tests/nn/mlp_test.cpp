@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <torch/nn/modules/linear.h>
 
-#include "tests/nn/support.h"
+#include "tests/nn/model_checks.h"
 #include <vector>
 
 namespace decorr::nn {
@@ -14,12 +14,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-whitening::DecorrelatorOptions method(const std::string& name) {
-  whitening::DecorrelatorOptions options;
-  options.method = name;
-  return options;
-}
 
 // The same network of LibTorch's own layers.
 class PlainMlp : public torch::nn::Module {
@@ -209,6 +203,10 @@ TEST(Mlp, RestoredStateTakesTheSameNextStep) {
     step(*restored, i);
   }
   EXPECT_EQ(difference(*original, *restored), "");
+}
+
+TEST(Mlp, RebuildsWithAnotherPlan) {
+  expect_rebuilds_with_another_plan(*Mlp(MlpOptions(6, {8}, 3).activation("tanh")));
 }
 
 TEST(Mlp, RefusesBadArguments) {

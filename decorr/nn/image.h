@@ -1,0 +1,27 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+namespace decorr::nn {
+
+/// Size of the images that a model takes.
+struct ImageShape {
+  std::int64_t channels = 1;
+  std::int64_t height = 1;
+  std::int64_t width = 1;
+
+  /// Throws `std::invalid_argument` in the name of `model` unless all are at least 1.
+  void validate(const std::string& model) const;
+
+  /// Throws `std::invalid_argument` in the name of `model` unless `input` is [N, channels, height,
+  /// width] with N > 0.
+  void check(const std::string& model, const at::Tensor& input) const;
+};
+
+/// Images [N, C, H, W] as sequences of their rows, [N, H, C·W]: token t is row t of all channels.
+at::Tensor image_rows(const at::Tensor& images);
+
+}  // namespace decorr::nn
