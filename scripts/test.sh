@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the format, builds everything with warnings as errors, runs every test, and builds a project
 # of its own against the installed library. Arguments go to ctest: scripts/test.sh -R Gemm
+# Tests with the label nightly are left out unless a label is asked for: scripts/test.sh -L nightly
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -20,7 +21,11 @@ step "build"
 cmake --build "$build" --parallel "$(nproc)"
 
 step "test"
-ctest --test-dir "$build" --output-on-failure --no-tests=error -j2 "$@"
+labels=(-LE nightly)
+for argument in "$@"; do
+  case $argument in -L* | --label-*) labels=() ;; esac
+done
+ctest --test-dir "$build" --output-on-failure --no-tests=error -j2 "${labels[@]}" "$@"
 
 step "consumer project against the installed library"
 scratch=$(mktemp -d)

@@ -51,6 +51,7 @@ class Lateral : public DenseRule {
 
  private:
   DenseStep step_block(const Observation& sample, double eta) const {
+    if (!(sample.scale > 0)) return {};  // silent: whatever it is, it is not used
     const auto rows = static_cast<double>(sample.u.size(0));
     at::Tensor change = linalg::gemm(sample.u.t(), sample.u).div_(rows * sample.scale);
     if (unit_variance_) {
@@ -59,9 +60,8 @@ class Lateral : public DenseRule {
       change.diagonal().zero_();
     }
     DenseStep step;
-    constexpr int kMaxHalvings = 30;
-    for (int i = 0; i < kMaxHalvings; ++i) {
-      if (positive_definite(at::add(sample.state * 0.5, change, eta))) break;
+    // In the end a step of nothing is left: half of L is positive definite.
+    while (eta > 0 && !positive_definite(at::add(sample.state * 0.5, change, eta))) {
       eta /= 2;
       step.shortened = true;
     }
