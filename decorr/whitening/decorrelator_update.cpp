@@ -25,12 +25,15 @@ at::Tensor columns(const at::Tensor& rows, const BlockPlace& place) {
 
 double mean_square(const at::Tensor& tensor) { return tensor.square().mean().item<double>(); }
 
-// Whether the rows differ from their mean by no more than rounding does.
-bool identical_rows(const at::Tensor& rows, const at::Tensor& mean) {
-  const double epsilon = rows.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                                           : std::numeric_limits<float>::epsilon();
-  const double spread = (rows - mean).abs().max().item<double>();
-  return spread <= 8 * epsilon * rows.abs().max().item<double>();
+// Whether the rows differ from their mean by no more than rounding does, padding aside.
+bool identical_rows(const Rows& rows, const at::Tensor& mean) {
+  const double epsilon = rows.x.scalar_type() == at::kDouble
+                             ? std::numeric_limits<double>::epsilon()
+                             : std::numeric_limits<float>::epsilon();
+  const at::Tensor deviation = rows.x - mean;
+  const double spread =
+      (rows.centred.defined() ? deviation * rows.centred : deviation).abs().max().item<double>();
+  return spread <= 8 * epsilon * rows.x.abs().max().item<double>();
 }
 
 }  // namespace
@@ -88,7 +91,7 @@ std::string DecorrelatorImpl::prepare(Prepared& prepared) const {
   const Rows sampled = sampler_.sample();
   prepared.rows = sampled.x;
   if (!all_finite({batch_mean, prepared.rows})) return "input not finite";
-  if (identical_rows(prepared.rows, expanded(batch_mean))) return "all rows alike";
+  if (identical_rows(sampled, expanded(batch_mean))) return "all rows alike";
 
   prepared.blocks = blocks();
   prepared.momentum = applied() == 0 ? 1.0 : options_.mean_momentum;

@@ -106,12 +106,14 @@ at::Tensor RowSampler::mean() const { return sum_ / static_cast<double>(rows_); 
 Rows RowSampler::sample() const {
   Rows all = kept_.front();
   if (kept_.size() > 1) {
+    const bool marked = std::any_of(kept_.begin(), kept_.end(),
+                                    [](const Rows& rows) { return rows.centred.defined(); });
     std::vector<at::Tensor> x, centred;
     for (const Rows& rows : kept_) {
       x.push_back(rows.x);
-      if (rows.centred.defined()) centred.push_back(rows.centred);
+      if (marked) centred.push_back(rows.centred.defined() ? rows.centred : at::ones_like(rows.x));
     }
-    all = {at::cat(x), centred.empty() ? at::Tensor() : at::cat(centred)};
+    all = {at::cat(x), marked ? at::cat(centred) : at::Tensor()};
   }
   const std::int64_t wanted = std::min(sample_size(samples_, rows_), all.x.size(0));
   if (wanted == all.x.size(0)) return all;
