@@ -4,8 +4,6 @@
 #include "decorr/nn/folded_weight.h"
 
 #include <ATen/ATen.h>
-#include <torch/enum.h>
-#include <torch/version.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,57 +12,7 @@
 namespace decorr::nn {
 namespace {
 
-#if TORCH_VERSION_MAJOR >= 2
-namespace variant = std;
-#else
-namespace variant = c10;
-#endif
-
 constexpr std::int64_t kRecordedRows = 4096;
-
-// D numbers, with 1 or 0 in front where the height is missing.
-template <std::size_t D>
-ConvGeometry::Pair pair(const torch::ExpandingArray<D>& values, std::int64_t missing) {
-  if constexpr (D == 1) return {missing, (*values)[0]};
-  return {(*values)[0], (*values)[D - 1]};
-}
-
-std::string mode_name(const torch::nn::detail::conv_padding_mode_t& mode) {
-  if (variant::holds_alternative<torch::enumtype::kReflect>(mode)) return "reflect";
-  if (variant::holds_alternative<torch::enumtype::kReplicate>(mode)) return "replicate";
-  if (variant::holds_alternative<torch::enumtype::kCircular>(mode)) return "circular";
-  return "zeros";
-}
-
-template <std::size_t D>
-ConvGeometry make_geometry(const torch::nn::ConvOptions<D>& options, const std::string& name) {
-  ConvGeometry geometry;
-  geometry.kernel = pair<D>(options.kernel_size(), 1);
-  geometry.stride = pair<D>(options.stride(), 1);
-  geometry.dilation = pair<D>(options.dilation(), 1);
-  geometry.padding_mode = mode_name(options.padding_mode());
-  const auto check = [&](const char* what, const ConvGeometry::Pair& values, std::int64_t least) {
-    check_argument(std::min(values[0], values[1]) >= least, "[{}] {} must be at least {}, got [{}]",
-                   name, what, least, fmt::join(values, ", "));
-  };
-  check("kernel_size", geometry.kernel, 1);
-  check("stride", geometry.stride, 1);
-  check("dilation", geometry.dilation, 1);
-  if (const auto* numbers = variant::get_if<torch::ExpandingArray<D>>(&options.padding())) {
-    geometry.before = geometry.after = pair<D>(*numbers, 0);
-    check("padding", geometry.before, 0);
-  } else if (variant::holds_alternative<torch::enumtype::kSame>(options.padding())) {
-    check_argument(geometry.stride == (ConvGeometry::Pair{1, 1}),
-                   "[{}] padding \"same\" needs stride 1, got [{}]", name,
-                   fmt::join(geometry.stride, ", "));
-    for (std::size_t axis = 0; axis < 2; ++axis) {
-      const std::int64_t total = geometry.dilation[axis] * (geometry.kernel[axis] - 1);
-      geometry.before[axis] = total / 2;
-      geometry.after[axis] = total - total / 2;
-    }
-  }
-  return geometry;
-}
 
 }  // namespace
 
@@ -79,7 +27,7 @@ ConvImpl<D, Derived>::ConvImpl(ConvOptions<D> options_in)
                      conv.out_channels() % conv.groups() == 0,
                  "[{}] groups must divide the channels, got {} for {} in and {} out", name_,
                  conv.groups(), conv.in_channels(), conv.out_channels());
-  geometry_ = make_geometry<D>(conv, name_);
+  geometry_ = ConvGeometry(conv, name_);
   reset();
 }
 
@@ -177,15 +125,14 @@ template <std::size_t D, typename Derived>
 at::Tensor ConvImpl<D, Derived>::convolve(const at::Tensor& input, const at::Tensor& mean) const {
   const std::int64_t groups = options.conv().groups();
   at::Tensor kernel = effective_weight();
-  at::Tensor offset = bias.defined() ? bias : bias_offset;
+  at::Tensor offset = bias.defined() ? bias : bias_offset;  // defined if `mean` is
   at::Tensor x = input;
   if (mean.defined() && centres_before_padding()) {
     x = input - mean.view({1, -1, 1, 1});
   } else if (mean.defined()) {
     const std::int64_t channels = kernel.size(1);
     const at::Tensor sums = kernel.flatten(2).sum(2).view({groups, -1, channels});
-    const at::Tensor shift = at::bmm(sums, mean.view({groups, channels, 1})).view({-1});
-    offset = offset.defined() ? offset - shift : -shift;
+    offset = offset - at::bmm(sums, mean.view({groups, channels, 1})).view({-1});
   }
   if constexpr (D == 1) kernel = kernel.unsqueeze(2);
   const bool by_convolution =
@@ -211,11 +158,7 @@ at::Tensor ConvImpl<D, Derived>::forward(const at::Tensor& input) {
                  c10::toString(input.scalar_type()), input.device().str());
   at::Tensor x = single ? input.unsqueeze(0) : input;
   if constexpr (D == 1) x = x.unsqueeze(2);
-  const auto [rows, columns] = geometry_.output(x.size(2), x.size(3));
-  check_argument(rows >= 1 && columns >= 1,
-                 "[{}] a kernel of [{}] with dilation [{}] does not fit into an input of [{}]",
-                 name_, fmt::join(geometry_.kernel, ", "), fmt::join(geometry_.dilation, ", "),
-                 fmt::join(input.sizes(), ", "));
+  geometry_.check_input(x.size(2), x.size(3), name_);
   show_rows(x);
   at::Tensor mean;
   if (decorrelator_->active())

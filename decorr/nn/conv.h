@@ -64,7 +64,8 @@ class ConvImpl : public torch::nn::Cloneable<Derived>, public DecorrelatedLayer 
 
   /// Maps `input` [N, c, spatial..] (or one sample, [c, spatial..]) to [N, m, spatial'..] as
   /// LibTorch's convolution does. Throws `std::invalid_argument` for an empty batch, another rank,
-  /// type or number of channels, or an input that the kernel does not fit in.
+  /// type or number of channels, or an input that is too small for the kernel or its padding;
+  /// nothing of it is cached then.
   at::Tensor forward(const at::Tensor& input);
 
   whitening::Decorrelator& decorrelator() override { return decorrelator_; }

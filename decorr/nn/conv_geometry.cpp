@@ -3,12 +3,34 @@
 #include "decorr/core/check.h"
 
 #include <ATen/ATen.h>
+#include <torch/enum.h>
+#include <torch/version.h>
 
 #include <algorithm>
 #include <cstdlib>
 
 namespace decorr::nn {
 namespace {
+
+#if TORCH_VERSION_MAJOR >= 2
+namespace variant = std;
+#else
+namespace variant = c10;
+#endif
+
+// D numbers, behind `missing` for the height if there is none.
+template <std::size_t D>
+ConvGeometry::Pair pair(const torch::ExpandingArray<D>& values, std::int64_t missing) {
+  if constexpr (D == 1) return {missing, (*values)[0]};
+  return {(*values)[0], (*values)[D - 1]};
+}
+
+std::string mode_name(const torch::nn::detail::conv_padding_mode_t& mode) {
+  if (variant::holds_alternative<torch::enumtype::kReflect>(mode)) return "reflect";
+  if (variant::holds_alternative<torch::enumtype::kReplicate>(mode)) return "replicate";
+  if (variant::holds_alternative<torch::enumtype::kCircular>(mode)) return "circular";
+  return "zeros";
+}
 
 // Index in [0, size) that position `at` shows, -1 for zero padding.
 std::int64_t source(std::int64_t at, std::int64_t size, const std::string& mode) {
@@ -36,6 +58,43 @@ at::Tensor coordinates(const std::vector<std::int64_t>& outputs, const ConvGeome
 
 }  // namespace
 
+template <std::size_t D>
+ConvGeometry::ConvGeometry(const torch::nn::ConvOptions<D>& options, const std::string& name)
+    : dimensions(D),
+      kernel(pair<D>(options.kernel_size(), 1)),
+      stride(pair<D>(options.stride(), 1)),
+      dilation(pair<D>(options.dilation(), 1)),
+      padding_mode(mode_name(options.padding_mode())) {
+  const auto check = [&](const char* what, const Pair& values, std::int64_t least) {
+    check_argument(std::min(values[0], values[1]) >= least, "[{}] {} must be at least {}, got {}",
+                   name, what, least, shown(values));
+  };
+  check("kernel_size", kernel, 1);
+  check("stride", stride, 1);
+  check("dilation", dilation, 1);
+  if (const auto* numbers = variant::get_if<torch::ExpandingArray<D>>(&options.padding())) {
+    before = after = pair<D>(*numbers, 0);
+    check("padding", before, 0);
+  } else if (variant::holds_alternative<torch::enumtype::kSame>(options.padding())) {
+    check_argument(stride == (Pair{1, 1}), "[{}] stride must be 1 with padding \"same\", got {}",
+                   name, shown(stride));
+    for (std::size_t axis = 0; axis < 2; ++axis) {
+      const std::int64_t total = dilation[axis] * (kernel[axis] - 1);
+      before[axis] = total / 2;
+      after[axis] = total - total / 2;
+    }
+  }
+}
+
+template ConvGeometry::ConvGeometry(const torch::nn::ConvOptions<1>&, const std::string&);
+template ConvGeometry::ConvGeometry(const torch::nn::ConvOptions<2>&, const std::string&);
+
+// The numbers of the dimensions that there are.
+std::string ConvGeometry::shown(const Pair& values) const {
+  return fmt::format("[{}]",
+                     fmt::join(values.begin() + (dimensions == 1 ? 1 : 0), values.end(), ", "));
+}
+
 bool ConvGeometry::pads() const { return before != Pair{0, 0} || after != Pair{0, 0}; }
 
 ConvGeometry::Pair ConvGeometry::output(std::int64_t height, std::int64_t width) const {
@@ -49,17 +108,27 @@ ConvGeometry::Pair ConvGeometry::output(std::int64_t height, std::int64_t width)
   return result;
 }
 
+void ConvGeometry::check_input(std::int64_t height, std::int64_t width,
+                               const std::string& name) const {
+  const Pair size{height, width};
+  const auto [rows, columns] = output(height, width);
+  check_argument(rows >= 1 && columns >= 1,
+                 "[{}] input must not be smaller, with padding, than the kernel {} with dilation "
+                 "{}, got {} with padding {} and {}",
+                 name, shown(kernel), shown(dilation), shown(size), shown(before), shown(after));
+  const bool reflects = padding_mode == "reflect";
+  if (!reflects && padding_mode != "circular") return;
+  for (std::size_t axis = 0; axis < 2; ++axis)
+    check_argument(std::max(before[axis], after[axis]) + (reflects ? 1 : 0) <= size[axis],
+                   "[{}] input must be {} its {} padding, {} and {}, got {}", name,
+                   reflects ? "larger than" : "at least as large as", padding_mode, shown(before),
+                   shown(after), shown(size));
+}
+
 at::Tensor ConvGeometry::padded(const at::Tensor& input) const {
   if (!pads()) return input;
-  const std::vector<std::int64_t> sides{before[1], after[1], before[0], after[0]};
-  const bool fits = padding_mode != "reflect" || (std::max(before[0], after[0]) < input.size(2) &&
-                                                  std::max(before[1], after[1]) < input.size(3));
-  const bool wraps =
-      padding_mode != "circular" || (std::max(before[0], after[0]) <= input.size(2) &&
-                                     std::max(before[1], after[1]) <= input.size(3));
-  check_argument(fits && wraps, "[Conv2d] padding [{}] is too large for {} of an input of {}x{}",
-                 fmt::join(sides, ", "), padding_mode, input.size(2), input.size(3));
-  return at::pad(input, sides, padding_mode == "zeros" ? "constant" : padding_mode);
+  return at::pad(input, {before[1], after[1], before[0], after[0]},
+                 padding_mode == "zeros" ? "constant" : padding_mode);
 }
 
 whitening::Rows gather_patches(const at::Tensor& input, const ConvGeometry& geometry,

@@ -43,8 +43,9 @@ class FoldedWeight : public torch::autograd::Function<FoldedWeight> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     check_argument(!at::GradMode::is_enabled(),
-                   "[Conv2d] a second derivative is not available: call backward() without "
-                   "create_graph");
+                   "[Conv{}d] a second derivative is not available: call backward() without "
+                   "create_graph",
+                   gradients[0].dim() - 2);
     const at::Tensor gradient = multiply(
         gradients[0].contiguous(), context->get_saved_variables()[0],
         context->saved_data["groups"].toInt(), context->saved_data["channels_only"].toBool(), true);
@@ -55,9 +56,9 @@ class FoldedWeight : public torch::autograd::Function<FoldedWeight> {
 }  // namespace
 
 at::Tensor readout_view(const at::Tensor& weight, bool channels_only) {
-  check_argument(weight.is_contiguous(),
-                 "[Conv2d] weights must be contiguous, got strides [{}] for [{}]",
-                 fmt::join(weight.strides(), ", "), fmt::join(weight.sizes(), ", "));
+  check_argument(
+      weight.is_contiguous(), "[Conv{}d] weights must be contiguous, got strides [{}] for [{}]",
+      weight.dim() - 2, fmt::join(weight.strides(), ", "), fmt::join(weight.sizes(), ", "));
   if (!channels_only) return weight.view({weight.size(0), -1});
   return weight.view({weight.size(0), weight.size(1), -1}).transpose(1, 2);
 }
