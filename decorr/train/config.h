@@ -34,11 +34,18 @@ struct DataConfig {
 
 /// `[model]`: the network.
 struct ModelConfig {
-  std::string type = "mlp";                    ///< kind of network: `mlp`
-  std::vector<std::int64_t> hidden{256, 256};  ///< widths, each in [1, 10⁶]; empty: linear model
-  std::string activation = "leaky-relu";       ///< after each hidden layer, of nn::activations()
-  bool bias = true;                            ///< whether layers have biases
-  bool published_activations = false;          ///< no activation after the last hidden layer
+  /// Kind of network: `mlp`, `convnet`, `resnet18`, `transformer` or `recurrent`.
+  std::string type = "mlp";
+  std::vector<std::int64_t> hidden{256, 256};  ///< `mlp`: widths in [1, 10⁶]; empty: linear model
+  std::vector<std::int64_t> conv_widths{32, 32, 64, 64};  ///< `convnet`: channels, in [1, 10⁶]
+  std::vector<std::int64_t> dense_widths{1000};  ///< `convnet`: dense layers behind them, alike
+  std::int64_t width = 64;  ///< `resnet18`, `transformer`, `recurrent`: in [1, 10⁶]
+  bool batch_norm = true;   ///< `resnet18`: batch normalization after each convolution
+  std::int64_t depth = 2;   ///< `transformer`: blocks, in [0, 1000]
+  std::int64_t heads = 4;   ///< `transformer`: attention heads, they divide the width
+  std::string activation = "leaky-relu";  ///< `mlp`, `convnet`: one of nn::activations()
+  bool bias = true;                       ///< `mlp`, `convnet`: whether layers have biases
+  bool published_activations = false;     ///< `mlp`: none after the last hidden layer
 };
 
 /// A setting of an element of `[[decorrelation.layers]]`.

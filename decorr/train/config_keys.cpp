@@ -30,15 +30,44 @@ std::vector<Binding> data_bindings(DataConfig& data) {
 }
 
 std::vector<Binding> model_bindings(ModelConfig& model) {
-  return {Binding("model.type", &model.type, "kind of network").among({"mlp"}),
-          Binding("model.hidden", &model.hidden,
-                  "widths of the hidden layers; [] is softmax regression")
-              .within(Range::between(1, 1e6)),
-          Binding("model.activation", &model.activation, "after each hidden layer")
-              .among(nn::activations()),
-          Binding("model.bias", &model.bias, "whether layers have biases"),
-          Binding("model.published_activations", &model.published_activations,
-                  "no activation after the last hidden layer, as in the authors' code of CRGD")};
+  const auto of = [](std::vector<std::string> types) {
+    return std::vector<Condition>{{"model.type", std::move(types)}};
+  };
+  const Range widths = Range::between(1, 1e6);
+  return {
+      Binding("model.type", &model.type, "kind of network")
+          .among({"mlp", "convnet", "resnet18", "transformer", "recurrent"}),
+      Binding("model.hidden", &model.hidden,
+              "widths of the hidden layers; [] is softmax regression")
+          .within(widths)
+          .when(of({"mlp"})),
+      Binding("model.conv_widths", &model.conv_widths,
+              "channels of the convolutions; after every second the image is halved")
+          .within(widths)
+          .when(of({"convnet"})),
+      Binding("model.dense_widths", &model.dense_widths,
+              "widths of the hidden dense layers behind the convolutions")
+          .within(widths)
+          .when(of({"convnet"})),
+      Binding("model.width", &model.width,
+              "channels of the first stage; width of a token; number of hidden units")
+          .within(widths)
+          .when(of({"resnet18", "transformer", "recurrent"})),
+      Binding("model.batch_norm", &model.batch_norm, "batch normalization after each convolution")
+          .when(of({"resnet18"})),
+      Binding("model.depth", &model.depth, "number of blocks")
+          .within(Range::between(0, 1000))
+          .when(of({"transformer"})),
+      Binding("model.heads", &model.heads, "attention heads of a block; they divide the width")
+          .within(widths)
+          .when(of({"transformer"})),
+      Binding("model.activation", &model.activation, "after each hidden layer")
+          .among(nn::activations())
+          .when(of({"mlp", "convnet"})),
+      Binding("model.bias", &model.bias, "whether layers have biases").when(of({"mlp", "convnet"})),
+      Binding("model.published_activations", &model.published_activations,
+              "no activation after the last hidden layer, as in the authors' code of CRGD")
+          .when(of({"mlp"}))};
 }
 
 std::vector<Binding> optimizer_bindings(OptimizerConfig& optimizer) {

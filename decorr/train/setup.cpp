@@ -1,14 +1,20 @@
 #include "decorr/train/setup.h"
 
 #include "decorr/data/registry.h"
+#include "decorr/nn/convnet.h"
 #include "decorr/nn/mlp.h"
+#include "decorr/nn/recurrent.h"
+#include "decorr/nn/resnet.h"
+#include "decorr/nn/transformer.h"
 #include "decorr/nn/update.h"
 #include "decorr/optim/adam.h"
 #include "decorr/optim/sgd.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace decorr::train {
@@ -22,6 +28,77 @@ std::uint32_t checksum(std::uint32_t value, const at::Tensor& tensor) {
   const at::Tensor bytes = tensor.contiguous();
   return static_cast<std::uint32_t>(
       crc32_z(value, static_cast<const Bytef*>(bytes.data_ptr()), bytes.nbytes()));
+}
+
+std::shared_ptr<nn::Model> build_any(const Config& config, const data::Dataset& dataset) {
+  const ModelConfig& model = config.model;
+  const auto outputs = static_cast<std::int64_t>(dataset.classes.size());
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  const nn::ImageShape image{dataset.images.size(1), dataset.images.size(2),
+                             dataset.images.size(3)};
+  const nn::DecorrelationPlan plan = [decorrelation =
+                                          config.decorrelation](const std::string& path) {
+    return decorrelation.options_for(path);
+  };
+  if (model.type == "convnet")
+    return std::make_shared<nn::ConvNetImpl>(nn::ConvNetOptions(image, outputs)
+                                                 .conv_widths(model.conv_widths)
+                                                 .dense_widths(model.dense_widths)
+                                                 .activation(model.activation)
+                                                 .bias(model.bias)
+                                                 .decorrelation(plan)
+                                                 .seed(seed));
+  if (model.type == "resnet18")
+    return std::make_shared<nn::ResNet18Impl>(nn::ResNet18Options(image.channels, outputs)
+                                                  .width(model.width)
+                                                  .batch_norm(model.batch_norm)
+                                                  .decorrelation(plan)
+                                                  .seed(seed));
+  if (model.type == "transformer")
+    return std::make_shared<nn::TransformerImpl>(nn::TransformerOptions(image, outputs)
+                                                     .width(model.width)
+                                                     .depth(model.depth)
+                                                     .heads(model.heads)
+                                                     .decorrelation(plan)
+                                                     .seed(seed));
+  if (model.type == "recurrent")
+    return std::make_shared<nn::RecurrentImpl>(
+        nn::RecurrentOptions(image, outputs).width(model.width).decorrelation(plan).seed(seed));
+  return std::make_shared<nn::MlpImpl>(
+      nn::MlpOptions(image.channels * image.height * image.width, model.hidden, outputs)
+          .activation(model.activation)
+          .bias(model.bias)
+          .published_activations(model.published_activations)
+          .decorrelation(plan)
+          .seed(seed));
+}
+
+// The network as configured; what does not fit together or to the images is the configuration's
+// fault.
+std::shared_ptr<nn::Model> build(const Config& config, const data::Dataset& dataset) {
+  try {
+    return build_any(config, dataset);
+  } catch (const std::invalid_argument& error) {
+    throw ConfigError(error.what(), fmt::format("model.type = \"{}\"", config.model.type),
+                      fmt::format("change [model], or take other data than {}", dataset.name));
+  }
+}
+
+// Batch normalization has no variance to divide by where a batch is one pixel of one image.
+void check_batches(const Config& config, const data::Dataset& dataset) {
+  const at::Tensor& images = dataset.images;
+  if (config.model.type != "resnet18" || !config.model.batch_norm ||
+      std::max(images.size(2), images.size(3)) > nn::ResNet18Impl::kStride)
+    return;
+  const std::int64_t batch = config.train.batch_size;
+  const bool last_is_one = dataset.size() % batch == 1 && !config.data.drop_last;
+  if (batch > 1 && !last_is_one) return;
+  throw ConfigError(
+      fmt::format("batch normalization cannot train on a batch of one image of {} x {}",
+                  images.size(2), images.size(3)),
+      "model.batch_norm = true",
+      batch > 1 ? "set data.drop_last = true, or another train.batch_size"
+                : "raise train.batch_size");
 }
 
 }  // namespace
@@ -48,16 +125,8 @@ std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset&
   if (config.train.device == "cuda" && !at::hasCUDA())
     throw ConfigError("this LibTorch has no CUDA device", "train.device = \"cuda\"",
                       "set train.device = \"cpu\"");
-  auto model = std::make_shared<nn::MlpImpl>(
-      nn::MlpOptions(dataset.images[0].numel(), config.model.hidden,
-                     static_cast<std::int64_t>(dataset.classes.size()))
-          .activation(config.model.activation)
-          .bias(config.model.bias)
-          .published_activations(config.model.published_activations)
-          .seed(static_cast<std::uint64_t>(config.seed))
-          .decorrelation([plan = config.decorrelation](const std::string& path) {
-            return plan.options_for(path);
-          }));
+  check_batches(config, dataset);
+  const std::shared_ptr<nn::Model> model = build(config, dataset);
   std::vector<std::string> paths;
   for (const nn::LocatedLayer& located : nn::decorrelated_layers(*model))
     paths.push_back(located.path);

@@ -28,8 +28,9 @@ Datasets load_datasets(const Config& config);
 std::uint32_t fingerprint(const data::Dataset& dataset);
 
 /// Builds the network that `config` describes for the images and classes of `dataset`, in the
-/// configured precision and on the configured device. Throws ConfigError for a decorrelation
-/// pattern that matches no layer or a device that is not there.
+/// configured precision and on the configured device. Throws ConfigError for a network that its
+/// settings or the images do not allow, a decorrelation pattern that matches no layer, or a device
+/// that is not there.
 std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset& dataset);
 
 /// Builds the optimizer that `config` describes over all parameters of `model`.

@@ -20,6 +20,10 @@ EVERYTHING = {
     "decorrelation": {"mean": "batch", "update_every": 2, "max_samples": 8},
 }
 STANDARDIZE = {"decorrelation": {"method": "standardize"}, **PLAIN}
+CONVNET = {
+    "model": {"type": "convnet", "hidden": None, "conv_widths": [4, 4], "dense_widths": [8]},
+    "decorrelation": {"max_samples": 32}, "train": {"epochs": 12, "checkpoint_every": 3},
+}
 SGD = {"optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9}, **PLAIN}
 
 
@@ -30,8 +34,8 @@ def reference(tmp_path, data, settings):
     return config, tmp_path / "reference"
 
 
-@pytest.mark.parametrize("settings", [PLAIN, EVERYTHING, STANDARDIZE, SGD],
-                         ids=["plain", "everything", "standardize", "sgd"])
+@pytest.mark.parametrize("settings", [PLAIN, EVERYTHING, STANDARDIZE, SGD, CONVNET],
+                         ids=["plain", "everything", "standardize", "sgd", "convnet"])
 def test_kill_at_random_moments(tmp_path, data, settings):
     config, expected = reference(tmp_path, data, settings)
     last_step = rows(expected)[-1]["step"]

@@ -50,7 +50,8 @@ def write_data(folder: Path, train: int = 257, test: int = 100, constant: bool =
 
 
 def write_config(path: Path, root: Path, **tables: dict) -> Path:
-    """A configuration for a run of about a second on the data in `root`; `tables` changes it."""
+    """A configuration for a run of about a second on the data in `root`; `tables` changes it, and
+    leaves out what it sets to None."""
     config = {
         "data": {"name": "fashion-mnist", "root": str(root)},
         "model": {"hidden": [16]},
@@ -62,7 +63,8 @@ def write_config(path: Path, root: Path, **tables: dict) -> Path:
     lines = []
     for table, keys in config.items():
         lines.append(f"[{table}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()
+                  if value is not None]
     path.write_text("\n".join(lines) + "\n")
     return path
 

@@ -34,6 +34,41 @@ def test_learns(tmp_path, config):
     assert rows(tmp_path / "run")[-1]["test_acc"] > 0.9
 
 
+@pytest.mark.parametrize("model, layers", [
+    ({"type": "convnet", "conv_widths": [4, 4], "dense_widths": [8]},
+     ["convolutions.0", "convolutions.1", "dense.0", "dense.1"]),
+    ({"type": "resnet18", "width": 2, "batch_norm": False}, 21),
+    ({"type": "resnet18", "width": 2}, 21),
+    ({"type": "transformer", "width": 8, "depth": 1, "heads": 2},
+     ["embedding", "blocks.0.qkv", "blocks.0.out", "blocks.0.expand", "blocks.0.contract", "head"]),
+    ({"type": "recurrent", "width": 8}, ["input", "hidden", "head"]),
+], ids=["convnet", "resnet18", "resnet18-batch-norm", "transformer", "recurrent"])
+def test_trains_every_type_of_network(tmp_path, data, model, layers):
+    config = write_config(tmp_path / "c.toml", data, model={"hidden": None, **model},
+                          data={"drop_last": True}, train={"epochs": 1})
+    run = tmp_path / "run"
+    check_success(train(config, run))
+    (row,) = rows(run)
+    assert row["train_loss"] < 4 and row["step"] == 4
+    paths = [layer["path"] for layer in row["layers"]]
+    assert paths == layers or len(paths) == layers
+    for layer in row["layers"]:
+        assert layer["updates"] == 4 and layer["skipped"] == 0
+    assert scored(run)["acc"] == row["test_acc"]
+
+
+def test_networks_that_do_not_fit_the_data_are_refused(tmp_path, data):
+    run = tmp_path / "run"
+    config = write_config(tmp_path / "c.toml", data, model={"hidden": None, "type": "resnet18",
+                                                            "width": 2})
+    check_only_error(train(config, run), 2, "batch of one image of 8 x 8", "data.drop_last = true")
+    config = write_config(tmp_path / "c.toml", data, model={"hidden": None, "type": "convnet",
+                                                            "conv_widths": [2] * 8})
+    check_only_error(train(config, run), 2, "at least 16 x 16", "got 8 x 8", "model.type")
+    check_only_error(train(config, run, "--set", "model.type=convent"), 2, 'mean "convnet"?')
+    assert not run.exists()
+
+
 @pytest.mark.parametrize("method", ["norm-preserving", "copi", "standardize", "none"])
 def test_eval_agrees_with_the_summary(tmp_path, config, method):
     run = tmp_path / "run"

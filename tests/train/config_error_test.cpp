@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace decorr::train {
@@ -36,9 +38,9 @@ TEST(ConfigError, DecorrelationSettingsOutOfRangeAreRefused) {
   EXPECT_THAT(error("[decorrelation]\nmethod = \"zca\"\nlr = 0.1"),
               HasSubstr("\"decorrelation.lr\" has no effect"));
   for (const char* structure : {"blocks", "block(0)", "block(-1)", "block()", "block(3"})
-    EXPECT_THAT(error(fmt::format("[decorrelation]\nstructure = \"{}\"", structure)),
-                HasSubstr(fmt::format("got \"{}\", a.toml:2, write a value such as \"full\"",
-                                      structure)));
+    EXPECT_THAT(
+        error(fmt::format("[decorrelation]\nstructure = \"{}\"", structure)),
+        HasSubstr(fmt::format("got \"{}\", a.toml:2, write a value such as \"full\"", structure)));
   EXPECT_THAT(error("[decorrelation]\nmethod = \"pca\"\nrefresh_every = 0"),
               HasSubstr("\"decorrelation.refresh_every\" must be at least 1, got 0, a.toml:3"));
 }
@@ -136,6 +138,9 @@ TEST(ConfigError, ChoicesNameTheNearest) {
       error("[optimizer]\ntype = \"adm\""),
       "\"optimizer.type\" must be one of adam sgd, got the string \"adm\", a.toml:2, did you mean "
       "\"adam\"?");
+  EXPECT_EQ(error("[model]\ntype = \"convent\""),
+            "\"model.type\" must be one of mlp convnet resnet18 transformer recurrent, got the "
+            "string \"convent\", a.toml:2, did you mean \"convnet\"?");
   EXPECT_THAT(error("[model]\nactivation = \"leaky_relu\""),
               HasSubstr("did you mean \"leaky-relu\"?"));
   EXPECT_THAT(error("[decorrelation]\npreset = \"publshed\""),
@@ -193,6 +198,30 @@ TEST(ConfigError, KeysWithoutEffect) {
     EXPECT_THAT(error("[decorrelation]\nmethod = \"none\"\n" + key),
                 HasSubstr("has no effect with decorrelation.method = \"none\", a.toml:3"));
   }
+}
+
+TEST(ConfigError, ModelKeysBelongToTheirTypes) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> keys_of = {
+      {"hidden = [8]", {"mlp"}},
+      {"conv_widths = [8]", {"convnet"}},
+      {"dense_widths = [8]", {"convnet"}},
+      {"width = 8", {"resnet18", "transformer", "recurrent"}},
+      {"batch_norm = false", {"resnet18"}},
+      {"depth = 1", {"transformer"}},
+      {"heads = 2", {"transformer"}},
+      {"activation = \"relu\"", {"mlp", "convnet"}},
+      {"bias = false", {"mlp", "convnet"}},
+      {"published_activations = true", {"mlp"}}};
+  for (const auto& [key, types] : keys_of)
+    for (const std::string type : {"mlp", "convnet", "resnet18", "transformer", "recurrent"}) {
+      SCOPED_TRACE(key + " with " + type);
+      const std::string text = error("[model]\ntype = \"" + type + "\"\n" + key);
+      const bool belongs = std::count(types.begin(), types.end(), type) > 0;
+      EXPECT_THAT(
+          text, HasSubstr(belongs ? "accepted"
+                                  : "has no effect with model.type = \"" + type + "\", a.toml:3"));
+    }
+  EXPECT_EQ(error("[model]\nhidden = [8]", {"model.type=convnet"}), "accepted");
 }
 
 TEST(ConfigError, SchedulesNeedTheirLength) {

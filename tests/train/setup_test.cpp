@@ -1,0 +1,141 @@
+#include "decorr/train/setup.h"
+
+#include "decorr/nn/update.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace decorr::train {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+data::Dataset images(std::int64_t count, std::int64_t channels, std::int64_t height,
+                     std::int64_t width) {
+  data::Dataset dataset;
+  dataset.name = "toy";
+  dataset.images = at::zeros({count, channels, height, width}, at::kByte);
+  dataset.labels = at::zeros({count}, at::kLong);
+  dataset.classes = {"a", "b", "c"};
+  return dataset;
+}
+
+std::shared_ptr<nn::Model> model_of(const std::string& model, const data::Dataset& dataset,
+                                    const std::vector<std::string>& overrides = {}) {
+  return make_model(parse_config("[model]\n" + model, "a.toml", overrides), dataset);
+}
+
+std::string refusal(const std::string& model, const data::Dataset& dataset,
+                    const std::vector<std::string>& overrides = {}) {
+  try {
+    model_of(model, dataset, overrides);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+at::IntArrayRef sizes_of(const nn::Model& model, const std::string& parameter) {
+  return model.named_parameters()[parameter].sizes();
+}
+
+TEST(MakeModel, EveryTypeTakesTheImages) {
+  const data::Dataset dataset = images(4, 2, 9, 6);
+  const at::Tensor x = at::rand({4, 2, 9, 6}, at::kDouble);
+  for (const std::string keys : {"\"mlp\"", "\"convnet\"\ndense_widths = [8]",
+                                 "\"resnet18\"\nwidth = 4", "\"transformer\"", "\"recurrent\""}) {
+    SCOPED_TRACE(keys);
+    const auto build = [&](const std::string& seed) {
+      return model_of("type = " + keys, dataset, {"train.precision=float64", "seed=" + seed});
+    };
+    const auto model = build("3");
+    const at::Tensor output = model->forward(x);
+    EXPECT_EQ(output.sizes(), (at::IntArrayRef{4, 3}));
+    EXPECT_TRUE(at::equal(build("3")->forward(x), output));
+    EXPECT_FALSE(at::equal(build("4")->forward(x), output));
+    for (const nn::LocatedLayer& located : nn::decorrelated_layers(*model))
+      EXPECT_TRUE(located.layer->decorrelator()->active()) << located.path;
+  }
+}
+
+TEST(MakeModel, SettingsReachTheModel) {
+  const data::Dataset dataset = images(4, 2, 9, 6);
+  const auto mlp = model_of("hidden = [7]\nbias = false", dataset);
+  EXPECT_EQ(mlp->parameters().size(), 2U);
+  EXPECT_EQ(sizes_of(*mlp, "layers.0.weight"), (at::IntArrayRef{7, 108}));
+  const auto convnet = model_of(
+      "type = \"convnet\"\nconv_widths = [5, 4]\ndense_widths = [7]\nbias = false", dataset);
+  EXPECT_EQ(convnet->parameters().size(), 4U);
+  EXPECT_EQ(sizes_of(*convnet, "convolutions.1.weight"), (at::IntArrayRef{4, 5, 3, 3}));
+  EXPECT_EQ(sizes_of(*convnet, "dense.0.weight"), (at::IntArrayRef{7, 4 * 4 * 3}));
+  const auto resnet = model_of("type = \"resnet18\"\nwidth = 4\nbatch_norm = false", dataset);
+  EXPECT_EQ(sizes_of(*resnet, "stem.weight"), (at::IntArrayRef{4, 2, 3, 3}));
+  EXPECT_EQ(sizes_of(*resnet, "stem.bias"), (at::IntArrayRef{4}));
+  const auto transformer =
+      model_of("type = \"transformer\"\nwidth = 6\ndepth = 1\nheads = 3", dataset);
+  EXPECT_EQ(sizes_of(*transformer, "blocks.0.qkv.weight"), (at::IntArrayRef{18, 6}));
+  EXPECT_FALSE(transformer->named_parameters().contains("blocks.1.qkv.weight"));
+  const auto recurrent = model_of("type = \"recurrent\"\nwidth = 5", dataset);
+  EXPECT_EQ(sizes_of(*recurrent, "hidden.weight"), (at::IntArrayRef{15, 5}));
+}
+
+TEST(MakeModel, ActivationReachesTheModel) {
+  const data::Dataset dataset = images(4, 1, 4, 4);
+  const at::Tensor x = at::rand({4, 1, 4, 4});
+  for (const std::string type : {"mlp", "convnet"}) {
+    const std::string keys = "type = \"" + type + "\"\nactivation = ";
+    const at::Tensor relu = model_of(keys + "\"relu\"", dataset)->forward(x);
+    EXPECT_FALSE(at::equal(model_of(keys + "\"tanh\"", dataset)->forward(x), relu)) << type;
+  }
+}
+
+TEST(MakeModel, LayerPatternsSelectLayers) {
+  const std::string layers =
+      "type = \"convnet\"\n[[decorrelation.layers]]\npattern = \"convolutions.*\"\nmethod = "
+      "\"none\"";
+  const auto model = model_of(layers, images(4, 1, 4, 4));
+  std::vector<bool> active;
+  for (const nn::LocatedLayer& located : nn::decorrelated_layers(*model))
+    active.push_back(located.layer->decorrelator()->active());
+  EXPECT_THAT(active, ElementsAre(false, false, false, false, true, true));
+  EXPECT_THAT(refusal("type = \"recurrent\"\n[[decorrelation.layers]]\npattern = \"layers.*\"\n"
+                      "method = \"none\"",
+                      images(4, 1, 4, 4)),
+              HasSubstr("the layers are input hidden head"));
+}
+
+TEST(MakeModel, ImagesThatAreTooSmallAreTheConfigurationsFault) {
+  EXPECT_EQ(refusal("type = \"convnet\"", images(4, 1, 28, 3)),
+            "[ConvNet] images must be at least 4 x 4 for 4 convolutions, got 28 x 3, model.type = "
+            "\"convnet\", change [model], or take other data than toy");
+  EXPECT_EQ(refusal("type = \"convnet\"\nconv_widths = [4, 4]", images(4, 1, 28, 3)), "accepted");
+  EXPECT_THAT(refusal("type = \"convnet\"\nconv_widths = []", images(4, 1, 28, 28)),
+              HasSubstr("needs at least one convolution"));
+  EXPECT_THAT(refusal("type = \"transformer\"\nheads = 5", images(4, 1, 28, 28)),
+              AllOf(HasSubstr("heads must divide the width, got 5 heads and width 64"),
+                    HasSubstr("model.type = \"transformer\"")));
+}
+
+TEST(MakeModel, BatchNormNeedsMoreThanOnePixel) {
+  const std::string resnet = "type = \"resnet18\"\nwidth = 4";
+  EXPECT_EQ(refusal(resnet, images(65, 1, 8, 8), {"train.batch_size=64"}),
+            "batch normalization cannot train on a batch of one image of 8 x 8, model.batch_norm = "
+            "true, set data.drop_last = true, or another train.batch_size");
+  EXPECT_THAT(refusal(resnet, images(64, 1, 8, 8), {"train.batch_size=1", "train.accumulate=2"}),
+              HasSubstr("raise train.batch_size"));
+  EXPECT_EQ(refusal(resnet, images(65, 1, 9, 8), {"train.batch_size=64"}), "accepted");
+  EXPECT_EQ(refusal(resnet, images(66, 1, 8, 8), {"train.batch_size=64"}), "accepted");
+  EXPECT_EQ(refusal(resnet, images(65, 1, 8, 8), {"train.batch_size=64", "data.drop_last=true"}),
+            "accepted");
+  EXPECT_EQ(refusal(resnet + "\nbatch_norm = false", images(65, 1, 8, 8), {"train.batch_size=64"}),
+            "accepted");
+}
+
+}  // namespace
+}  // namespace decorr::train
