@@ -1,0 +1,142 @@
+// Time of training steps, and how far they decorrelate, on the first images of CIFAR-10 in their
+// order: one line of JSON for scripts to read (compare_authors.py does).
+//   decorr_step_benchmark --model convnet --method norm-preserving --steps 20
+#include "decorr/analysis/correlation.h"
+#include "decorr/core/threads.h"
+#include "decorr/data/registry.h"
+#include "decorr/data/transform.h"
+#include "decorr/learning/rule.h"
+#include "decorr/nn/convnet.h"
+#include "decorr/nn/mlp.h"
+#include "decorr/nn/update.h"
+#include "decorr/optim/adam.h"
+
+#include <ATen/ATen.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using decorr::whitening::DecorrelatorOptions;
+
+struct Settings {
+  std::string model = "mlp", preset = "default", method = "norm-preserving", root;
+  std::int64_t batch = 256;
+  int steps = 20, warmup = 3, threads = 2;
+  double lr = 1e-4, eta = 0;
+  std::vector<int> measure_at;
+};
+
+Settings parse(int argc, char** argv) {
+  Settings settings;
+  CLI::App app("Times training steps on CIFAR-10 and measures the correlation that they leave");
+  app.add_option("--model", settings.model, "mlp (3072, 4 x 1000, 10) or convnet")
+      ->check(CLI::IsMember({"mlp", "convnet"}));
+  app.add_option("--preset", settings.preset, "preset of the decorrelation");
+  app.add_option("--method", settings.method, "method of decorrelation");
+  app.add_option("--eta", settings.eta, "decorrelation learning rate; 0: the preset's");
+  app.add_option("--lr", settings.lr, "learning rate of Adam");
+  app.add_option("--batch", settings.batch, "images in a batch");
+  app.add_option("--steps", settings.steps, "steps that are timed");
+  app.add_option("--warmup", settings.warmup, "steps before those");
+  app.add_option("--threads", settings.threads, "threads");
+  app.add_option("--root", settings.root, "folder of the dataset");
+  app.add_option("--measure-at", settings.measure_at,
+                 "numbers of updates after which the off-diagonal energy is measured")
+      ->delimiter(',');
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) == 0 ? 0 : 2);
+  }
+  return settings;
+}
+
+std::shared_ptr<decorr::nn::Model> make_model(const Settings& settings) {
+  DecorrelatorOptions options = DecorrelatorOptions::preset(settings.preset);
+  options.method = settings.method;
+  if (settings.eta > 0) options.lr = settings.eta;
+  const auto plan = decorr::nn::everywhere(options);
+  if (settings.model == "convnet")
+    return std::make_shared<decorr::nn::ConvNetImpl>(
+        decorr::nn::ConvNetOptions({3, 32, 32}, 10).decorrelation(plan).seed(42));
+  return std::make_shared<decorr::nn::MlpImpl>(
+      decorr::nn::MlpOptions(3072, {1000, 1000, 1000, 1000}, 10)
+          .published_activations(true)
+          .decorrelation(plan)
+          .seed(42));
+}
+
+// Images `first` … `first + count - 1` of `dataset`, normalised per channel, and their labels.
+std::pair<at::Tensor, at::Tensor> batch(const decorr::data::Dataset& dataset,
+                                        const decorr::data::Normalization& normalization,
+                                        std::int64_t first, std::int64_t count) {
+  const at::Tensor pixels = dataset.images.narrow(0, first, count).to(at::kFloat) / 255;
+  const at::Tensor mean = at::tensor(normalization.mean, at::kFloat).view({1, -1, 1, 1});
+  const at::Tensor std = at::tensor(normalization.std, at::kFloat).view({1, -1, 1, 1});
+  return {(pixels - mean) / std, dataset.labels.narrow(0, first, count)};
+}
+
+nlohmann::json run(const Settings& settings) {
+  decorr::set_threads(settings.threads);
+  const decorr::data::Dataset dataset = decorr::data::load("cifar10", "train", settings.root);
+  const decorr::data::Dataset test = decorr::data::load("cifar10", "test", settings.root);
+  const decorr::data::Normalization normalization = decorr::data::measure(dataset);
+  const auto model = make_model(settings);
+  decorr::optim::AdamOptions adam;
+  adam.beta2(0.9999);
+  decorr::optim::Adam optimizer(decorr::optim::named_parameters(*model), adam);
+  const auto rule =
+      decorr::learning::make_rule("backprop", model, decorr::learning::Loss("cross-entropy"));
+  const at::Tensor probe = batch(test, normalization, 0, 1000).first;
+
+  nlohmann::json seconds = nlohmann::json::array(), energies = nlohmann::json::object();
+  const auto measure = [&](int updates) {
+    if (std::find(settings.measure_at.begin(), settings.measure_at.end(), updates) ==
+        settings.measure_at.end())
+      return;
+    nlohmann::json& row = energies[std::to_string(updates)] = nlohmann::json::array();
+    for (const auto& layer : decorr::analysis::measure_correlation(
+             *model, probe, [&](const at::Tensor& x) { return model->forward(x); }))
+      row.push_back(layer.energy);
+  };
+  measure(0);
+  double loss = 0;
+  for (int step = 0; step < settings.warmup + settings.steps; ++step) {
+    const std::int64_t batches = dataset.images.size(0) / settings.batch;
+    const auto [input, target] =
+        batch(dataset, normalization, step % batches * settings.batch, settings.batch);
+    const auto start = std::chrono::steady_clock::now();
+    optimizer.zero_grad();
+    loss = rule->accumulate(input, target).loss.item<double>();
+    optimizer.step(settings.lr);
+    decorr::update(*model, optimizer);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    if (step >= settings.warmup) seconds.push_back(elapsed.count());
+    measure(step + 1);
+  }
+  return {{"seconds", seconds}, {"energy", energies}, {"loss", loss}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Settings settings = parse(argc, argv);
+  try {
+    std::cout << run(settings).dump() << "\n";
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "step_benchmark: error: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
