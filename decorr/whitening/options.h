@@ -26,7 +26,7 @@ struct DecorrelatorOptions {
 
   /// Decorrelation learning rate η > 0, per update (`standardize` and the rules that whiten a
   /// running covariance do not use it).
-  double lr = 2e-3;
+  double lr = 1e-3;
   /// Warm-up and decay of η over updates.
   Schedule schedule;
 
@@ -40,7 +40,7 @@ struct DecorrelatorOptions {
   std::int64_t update_every = 1;
 
   /// Damping λ >= 0, in units of the input's mean variance: the target is R(Σ + λv̄I)Rᵀ ∝ I.
-  double damping = 1.0;
+  double damping = 0.3;
   /// Scalar g that keeps the size of the activity: `energy`, `published` (not for rules that whiten
   /// a running covariance) or `none`.
   std::string gain = "energy";
