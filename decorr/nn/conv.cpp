@@ -50,9 +50,11 @@ void ConvImpl<D, Derived>::reset() {
   if (conv.bias()) {
     bias = this->register_parameter(
         "bias", random.at(1).uniform({conv.out_channels()}, -bound, bound, at::TensorOptions()));
-  } else if (decorrelator_->active()) {
+  } else if (decorrelator_->active() || bias_offset.defined()) {
     bias_offset = this->register_buffer("bias_offset", at::zeros({conv.out_channels()}));
   }
+  if (input_mean.defined())
+    input_mean = this->register_buffer("input_mean", at::zeros({conv.in_channels()}));
 }
 
 template <std::size_t D, typename Derived>
@@ -159,6 +161,7 @@ at::Tensor ConvImpl<D, Derived>::forward(const at::Tensor& input) {
   at::Tensor x = single ? input.unsqueeze(0) : input;
   if constexpr (D == 1) x = x.unsqueeze(2);
   geometry_.check_input(x.size(2), x.size(3), name_);
+  if (input_mean.defined()) x = x - input_mean.view({1, -1, 1, 1});
   show_rows(x);
   at::Tensor mean;
   if (decorrelator_->active())

@@ -85,7 +85,10 @@ class ConvImpl : public torch::nn::Cloneable<Derived>, public DecorrelatedLayer 
   ConvOptions<D> options;
   at::Tensor weight;       ///< W, [m, c/groups, k..], in the basis of u
   at::Tensor bias;         ///< b, [m], or undefined
-  at::Tensor bias_offset;  ///< [m] if there is a Decorrelator and no bias, else undefined
+  at::Tensor bias_offset;  ///< [m] if there is a Decorrelator and no bias, or from fold()
+  /// [c], from fold() of a layer that centres before padding: taken away from the input, before all
+  /// else. Undefined in any other layer.
+  at::Tensor input_mean;
 
  private:
   at::Tensor convolve(const at::Tensor& input, const at::Tensor& mean) const;

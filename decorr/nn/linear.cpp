@@ -31,7 +31,7 @@ void LinearImpl::reset() {
   if (options.bias()) {
     bias = register_parameter(
         "bias", random.at(1).uniform({options.out_features()}, -bound, bound, at::TensorOptions()));
-  } else if (decorrelator_->active()) {
+  } else if (decorrelator_->active() || bias_offset.defined()) {
     bias_offset = register_buffer("bias_offset", at::zeros({options.out_features()}));
   }
 }

@@ -59,7 +59,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
   LinearOptions options;
   at::Tensor weight;       ///< W, [m, n], in the basis of u
   at::Tensor bias;         ///< b, [m], or undefined
-  at::Tensor bias_offset;  ///< [m] if there is a Decorrelator and no bias, else undefined
+  at::Tensor bias_offset;  ///< [m] if there is a Decorrelator and no bias, or from fold()
 
  private:
   whitening::Decorrelator decorrelator_{nullptr};
