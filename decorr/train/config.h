@@ -111,6 +111,8 @@ struct TrainConfig {
   std::int64_t threads = 0;             ///< in [0, 4096]; 0: as many as there are processors
   std::string precision = "float32";    ///< of the model: `float32` or `float64`
   std::string device = "cpu";           ///< `cpu` or `cuda`
+  /// Run directory or checkpoint whose trained weights the run starts from; empty: random ones.
+  std::string initial_weights;
 };
 
 /// Everything that decides a training run. Default-constructed: the run of an empty file.

@@ -119,7 +119,9 @@ std::vector<Binding> train_bindings(TrainConfig& train) {
               .within(Range::between(0, 4096)),
           Binding("train.precision", &train.precision, "of the model's numbers")
               .among({"float32", "float64"}),
-          Binding("train.device", &train.device, "where to compute").among({"cpu", "cuda"})};
+          Binding("train.device", &train.device, "where to compute").among({"cpu", "cuda"}),
+          Binding("train.initial_weights", &train.initial_weights,
+                  "run directory or checkpoint to take trained weights from; empty: random ones")};
 }
 
 }  // namespace

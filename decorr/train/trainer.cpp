@@ -4,6 +4,7 @@
 #include "decorr/core/threads.h"
 #include "decorr/nn/update.h"
 #include "decorr/optim/clip.h"
+#include "decorr/train/warm_start.h"
 
 #include <ATen/ATen.h>
 
@@ -62,7 +63,11 @@ Trainer::Trainer(Config config, const std::filesystem::path& run_path, bool resu
   schedule_ = config_.optimizer.schedule_over(steps * config_.train.epochs);
 
   const std::optional<std::int64_t> latest = resume ? checkpoints_.latest() : std::nullopt;
-  if (latest) restore(*latest);
+  if (latest) {
+    restore(*latest);
+  } else if (!config_.train.initial_weights.empty()) {
+    load_initial_weights(*model_, config_, data_.train);
+  }
   resumed_ = latest.has_value();
   resumed_at_ = state_.step;
 }

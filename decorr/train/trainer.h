@@ -49,9 +49,9 @@ struct RunState {
 class Trainer {
  public:
   /// Loads the data and builds everything for a run in `run_path`; with `resume` goes on from its
-  /// latest checkpoint, if there is one. Writes nothing. Throws `std::invalid_argument` if the
-  /// configuration or the folder does not fit, `std::runtime_error` if data or checkpoint cannot be
-  /// read.
+  /// latest checkpoint, if there is one, and has no use for `train.initial_weights` then. Writes
+  /// nothing. Throws `std::invalid_argument` if the configuration or the folder does not fit,
+  /// `std::runtime_error` if data, checkpoint or initial weights cannot be read or do not fit.
   Trainer(Config config, const std::filesystem::path& run_path, bool resume, Progress& progress);
 
   /// Trains until done, or until `interrupted` (asked after each step) returns true. Creates the
