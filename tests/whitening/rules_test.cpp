@@ -140,6 +140,35 @@ TEST(Rules, RelativeGradientAndDbpFollowNormPreservingAtOtherRates) {
   EXPECT_GT(max_error(learnt("norm-preserving", kRate), reference), 1e-6);
 }
 
+// A rate far too high, with factors D that would turn features around.
+TEST(Rules, TheGuardBoundsStepsThatScaleFeatures) {
+  const CorrelatedGaussian data(kFeatures, 1e4);
+  for (const char* method : {"dbp", "relative-gradient"})
+    for (const double kappa : {0.0, 0.5, 0.9, 1.0})
+      for (const bool guard : {true, false}) {
+        SCOPED_TRACE(testing::Message() << method << kappa << guard);
+        DecorrelatorOptions options = options_for(method);
+        options.kappa = kappa;
+        options.lr = 10;
+        options.guard = guard;
+        options.gain = guard ? "energy" : "none";
+        Decorrelator decorrelator = make_decorrelator(kFeatures, options);
+        double largest = 0;
+        for (std::uint64_t i = 0; i < 100 && largest < 1e9; ++i) {
+          const UpdateReport report = feed(decorrelator, data.sample(64, i));
+          ASSERT_TRUE(report.outcome == Outcome::kApplied || !guard) << report.reason;
+          largest = std::max(largest, decorrelator->matrix_norm());
+        }
+        if (guard) {
+          EXPECT_EQ(decorrelator->shortened(), 100);
+          EXPECT_LT(largest, 1e3);
+          EXPECT_GT(at::linalg_det(decorrelator->matrix()).item<double>(), 0);
+        } else {
+          EXPECT_GE(largest, 1e9) << "without the guard it should diverge";
+        }
+      }
+}
+
 // u after `steps` explicit steps of du/dt = x - L·u from 0, one column a sample.
 at::Tensor settle(const at::Tensor& lateral, const at::Tensor& x, std::int64_t steps, double dt) {
   at::Tensor u = at::zeros_like(x);
