@@ -46,6 +46,17 @@ void DecorrelatorImpl::reset() {
                                                       : at::zeros({features(), block}));
 }
 
+void DecorrelatorImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  to(dtype, non_blocking);
+  Module::to(device, non_blocking);
+}
+
+void DecorrelatorImpl::to(torch::Dtype dtype, bool non_blocking) {
+  const at::Tensor counts = active() ? counters_.clone() : at::Tensor();
+  Module::to(dtype, non_blocking);
+  if (active()) counters_.set_data(counts);
+}
+
 bool DecorrelatorImpl::refreshes() const {
   const auto* dense = dynamic_cast<const DenseRule*>(rule_.get());
   return dense != nullptr && dense->refreshes();

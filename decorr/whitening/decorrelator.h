@@ -67,6 +67,11 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
 
   void reset() override;
 
+  /// Casts and moves as for any module, but for the counters, which stay whole numbers.
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  using torch::nn::Module::to;
+
   /// Returns u = R(x - μ) for `input` [N, n], differentiable in the input; caches as observe()
   /// does.
   at::Tensor forward(const at::Tensor& input);

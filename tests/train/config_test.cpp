@@ -200,7 +200,7 @@ method = "none"
 )");
   const auto& plan = config.decorrelation;
   EXPECT_EQ(plan.options_for("output").lr, 0.1);
-  EXPECT_EQ(plan.options_for("output").damping, 1.0);
+  EXPECT_EQ(plan.options_for("output").damping, whitening::DecorrelatorOptions().damping);
   EXPECT_EQ(plan.options_for("layers.10").lr, 0.2);
   EXPECT_EQ(plan.options_for("layers.1").lr, 0.3);
   EXPECT_EQ(plan.options_for("layers.1").damping, 3.0);

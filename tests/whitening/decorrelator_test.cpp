@@ -34,6 +34,20 @@ at::Tensor naive_update(const at::Tensor& r, const at::Tensor& u,
   return gain * at::matmul(identity - options.lr * c, r);
 }
 
+TEST(Decorrelator, CastingLeavesTheCountersWhole) {
+  Decorrelator decorrelator(4);
+  decorrelator->named_buffers()["counters"].fill_((1 << 24) + 1);  // not a float32 number
+  decorrelator->to(at::kDouble);
+  EXPECT_EQ(decorrelator->matrix().scalar_type(), at::kDouble);
+  decorrelator->to(at::Device(at::kCPU), at::kFloat);
+  EXPECT_EQ(decorrelator->matrix().scalar_type(), at::kFloat);
+  EXPECT_EQ(decorrelator->running_mean().scalar_type(), at::kFloat);
+  EXPECT_EQ(decorrelator->steps(), (1 << 24) + 1);
+  EXPECT_EQ(
+      Decorrelator(std::dynamic_pointer_cast<DecorrelatorImpl>(decorrelator->clone()))->steps(),
+      (1 << 24) + 1);
+}
+
 TEST(Decorrelator, AgreesWithTheFormulas) {
   const CorrelatedGaussian data(12, 30);
   for (const char* method : {"norm-preserving", "copi"})
