@@ -18,7 +18,8 @@ constexpr std::int64_t kRecordedRows = 4096;
 
 template <std::size_t D, typename Derived>
 ConvImpl<D, Derived>::ConvImpl(ConvOptions<D> options_in)
-    : options(std::move(options_in)), name_(fmt::format("Conv{}d", D)) {
+    : options(std::move(options_in)),
+      name_(layer_label(fmt::format("Conv{}d", D), options.path())) {
   const torch::nn::ConvOptions<D>& conv = options.conv();
   check_argument(conv.in_channels() >= 1 && conv.out_channels() >= 1,
                  "[{}] channels must be at least 1, got {} in and {} out", name_,
@@ -28,6 +29,7 @@ ConvImpl<D, Derived>::ConvImpl(ConvOptions<D> options_in)
                  "[{}] groups must divide the channels, got {} for {} in and {} out", name_,
                  conv.groups(), conv.in_channels(), conv.out_channels());
   geometry_ = ConvGeometry(conv, name_);
+  validate(options.decorrelation(), name_);
   reset();
 }
 
@@ -60,7 +62,7 @@ void ConvImpl<D, Derived>::reset() {
 template <std::size_t D, typename Derived>
 void ConvImpl<D, Derived>::pretty_print(std::ostream& stream) const {
   const torch::nn::ConvOptions<D>& conv = options.conv();
-  stream << "decorr::nn::" << name_ << "(" << conv.in_channels() << ", " << conv.out_channels()
+  stream << "decorr::nn::Conv" << D << "d(" << conv.in_channels() << ", " << conv.out_channels()
          << ", kernel_size=" << conv.kernel_size() << ", stride=" << conv.stride()
          << ", groups=" << conv.groups() << ", bias=" << std::boolalpha << conv.bias() << ")";
 }

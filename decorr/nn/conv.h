@@ -34,6 +34,8 @@ struct ConvOptions {
   TORCH_ARG(whitening::DecorrelatorOptions, decorrelation);
   /// Draws the initial weights and whatever the decorrelation samples.
   TORCH_ARG(RandomStream, random) = RandomStream(0, "conv");
+  /// Where the layer is in its model (`convolutions.0`), for messages; empty if that is not known.
+  TORCH_ARG(std::string, path) = "";
 };
 
 using Conv1dOptions = ConvOptions<1>;
@@ -96,7 +98,7 @@ class ConvImpl : public torch::nn::Cloneable<Derived>, public DecorrelatedLayer 
   ConvGeometry rows_geometry() const;
   void show_rows(const at::Tensor& input);
 
-  std::string name_;  // Conv1d, Conv2d: for messages
+  std::string name_;  // Conv1d or Conv2d, with the path: for messages
   ConvGeometry geometry_;
   whitening::Decorrelator decorrelator_{nullptr};
 };

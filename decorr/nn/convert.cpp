@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <set>
-#include <stdexcept>
 
 namespace decorr::nn {
 namespace {
@@ -55,11 +54,7 @@ class Converter {
   // What the plan says of the layer at `path`.
   whitening::DecorrelatorOptions options_for(const std::string& path) const {
     whitening::DecorrelatorOptions options = plan_(path);
-    try {
-      options.validate();
-    } catch (const std::invalid_argument& error) {
-      check_argument(false, "[convert] \"{}\": {}", path, error.what());
-    }
+    validate(options, layer_label("convert", path));
     return options;
   }
 
@@ -79,7 +74,8 @@ class Converter {
   AnyModule layer(const std::string& path, Module& module,
                   const whitening::DecorrelatorOptions& options, std::string reason) {
     AnyModule result;
-    if (reason.empty()) result = convert_layer(module, options, RandomStream(seed_, path), reason);
+    if (reason.empty())
+      result = convert_layer(module, options, RandomStream(seed_, path), path, reason);
     if (result.is_empty()) {
       kept(path, module, reason);
     } else {

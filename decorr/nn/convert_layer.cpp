@@ -64,7 +64,7 @@ bool pads_in_wrong_order(const ConvGeometry& geometry) {
 
 template <std::size_t D, typename Layer, typename Original>
 AnyModule from_conv(const Original& conv, const DecorrelatorOptions& options,
-                    const RandomStream& random, std::string& reason) {
+                    const RandomStream& random, const std::string& path, std::string& reason) {
   DecorrelatorOptions plain_options;
   plain_options.method = "none";
   const auto all = ConvOptions<D>(conv_options<D>(conv.options));
@@ -75,8 +75,8 @@ AnyModule from_conv(const Original& conv, const DecorrelatorOptions& options,
     reason = "LibTorch pads it in the wrong order: give the padding in numbers";
     return {};
   }
-  return filled<Layer>(ConvOptions<D>(all).decorrelation(options).random(random), tensors_of(conv),
-                       conv);
+  return filled<Layer>(ConvOptions<D>(all).decorrelation(options).random(random).path(path),
+                       tensors_of(conv), conv);
 }
 
 std::string conv_text(const char* name, std::int64_t in, std::int64_t out) {
@@ -114,22 +114,24 @@ std::string decorrelated_form(const Module& module) {
 }
 
 AnyModule convert_layer(Module& module, const DecorrelatorOptions& options,
-                        const RandomStream& random, std::string& reason) {
+                        const RandomStream& random, const std::string& path, std::string& reason) {
   if (const auto* linear = exactly<torch::nn::LinearImpl>(module))
     return filled<LinearImpl>(
         LinearOptions(linear->options.in_features(), linear->options.out_features())
             .bias(linear->options.bias())
             .decorrelation(options)
-            .random(random),
+            .random(random)
+            .path(path),
         tensors_of(*linear), module);
   if (const auto* conv = exactly<torch::nn::Conv1dImpl>(module))
-    return from_conv<1, Conv1dImpl>(*conv, options, random, reason);
+    return from_conv<1, Conv1dImpl>(*conv, options, random, path, reason);
   if (const auto* conv = exactly<torch::nn::Conv2dImpl>(module))
-    return from_conv<2, Conv2dImpl>(*conv, options, random, reason);
+    return from_conv<2, Conv2dImpl>(*conv, options, random, path, reason);
   const auto again = [&](auto& layer) {
     using Layer = std::decay_t<decltype(layer)>;
     auto changed = layer.options;
-    return filled<Layer>(changed.decorrelation(options).random(random), plain_layer(layer), module);
+    return filled<Layer>(changed.decorrelation(options).random(random).path(path),
+                         plain_layer(layer), module);
   };
   if (auto* linear = exactly<LinearImpl>(module)) return again(*linear);
   if (auto* conv = exactly<Conv1dImpl>(module)) return again(*conv);

@@ -21,10 +21,11 @@ bool can_convert(const torch::nn::Module& module);
 std::string decorrelated_form(const torch::nn::Module& module);
 
 /// A layer that computes what `module` does, one that can_convert() or a Linear, Conv1d or Conv2d
-/// of decorr::nn with method `none`, decorrelated as `options` say. Empty if there is none, with
-/// the `reason`.
+/// of decorr::nn with method `none`, decorrelated as `options` say, at `path`. Empty if there is
+/// none, with the `reason`.
 torch::nn::AnyModule convert_layer(torch::nn::Module& module,
                                    const whitening::DecorrelatorOptions& options,
-                                   const RandomStream& random, std::string& reason);
+                                   const RandomStream& random, const std::string& path,
+                                   std::string& reason);
 
 }  // namespace decorr::nn

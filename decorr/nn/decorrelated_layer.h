@@ -5,9 +5,19 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace decorr::nn {
+
+/// What messages call a layer: its `type`, and its `path` if that is known.
+inline std::string layer_label(const std::string& type, const std::string& path) {
+  return path.empty() ? type : type + " " + path;
+}
+
+/// Validates the `options` of the layer with this `label`. Throws `std::invalid_argument` naming
+/// it.
+void validate(const whitening::DecorrelatorOptions& options, const std::string& label);
 
 /// The tensors, in the form of a parameter, that transform as gradients of it do: an optimizer's
 /// first moment.

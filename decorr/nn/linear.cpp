@@ -12,12 +12,16 @@
 namespace decorr::nn {
 
 LinearImpl::LinearImpl(LinearOptions options_in) : options(std::move(options_in)) {
-  check_argument(options.in_features() >= 1, "[Linear] in_features must be at least 1, got {}",
+  const std::string label = this->label();
+  check_argument(options.in_features() >= 1, "[{}] in_features must be at least 1, got {}", label,
                  options.in_features());
-  check_argument(options.out_features() >= 1, "[Linear] out_features must be at least 1, got {}",
+  check_argument(options.out_features() >= 1, "[{}] out_features must be at least 1, got {}", label,
                  options.out_features());
+  validate(options.decorrelation(), label);
   reset();
 }
+
+std::string LinearImpl::label() const { return layer_label("Linear", options.path()); }
 
 void LinearImpl::reset() {
   const double bound = 1 / std::sqrt(static_cast<double>(options.in_features()));
@@ -44,13 +48,13 @@ void LinearImpl::pretty_print(std::ostream& stream) const {
 
 at::Tensor LinearImpl::forward(const at::Tensor& input) {
   check_argument(input.dim() >= 1 && input.size(-1) == options.in_features(),
-                 "[Linear] input must be [.., {}], got [{}]", options.in_features(),
+                 "[{}] input must be [.., {}], got [{}]", label(), options.in_features(),
                  fmt::join(input.sizes(), ", "));
   check_argument(input.scalar_type() == weight.scalar_type() && input.device() == weight.device(),
-                 "[Linear] input must be {} on {} like the weights, got {} on {}",
+                 "[{}] input must be {} on {} like the weights, got {} on {}", label(),
                  c10::toString(weight.scalar_type()), weight.device().str(),
                  c10::toString(input.scalar_type()), input.device().str());
-  check_argument(input.numel() > 0, "[Linear] input must not be empty, got [{}]",
+  check_argument(input.numel() > 0, "[{}] input must not be empty, got [{}]", label(),
                  fmt::join(input.sizes(), ", "));
   const at::Tensor rows = input.reshape({-1, options.in_features()});
   if (records_input()) record(rows);

@@ -10,6 +10,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace decorr::nn {
@@ -29,6 +30,8 @@ struct LinearOptions {
   TORCH_ARG(whitening::DecorrelatorOptions, decorrelation);
   /// Draws the initial weights and whatever the decorrelation samples.
   TORCH_ARG(RandomStream, random) = RandomStream(0, "linear");
+  /// Where the layer is in its model (`layers.0`), for messages; empty if that is not known.
+  TORCH_ARG(std::string, path) = "";
 };
 
 /// A linear layer that reads decorrelated input: y = W·u + b with u = R(x - μ).
@@ -62,6 +65,8 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
   at::Tensor bias_offset;  ///< [m] if there is a Decorrelator and no bias, or from fold()
 
  private:
+  std::string label() const;
+
   whitening::Decorrelator decorrelator_{nullptr};
 };
 

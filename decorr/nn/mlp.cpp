@@ -24,7 +24,8 @@ void MlpImpl::reset() {
     layers_->push_back(Linear(LinearOptions(widths[i], widths[i + 1])
                                   .bias(options.bias())
                                   .decorrelation(options.decorrelation()(path))
-                                  .random(RandomStream(options.seed(), path))));
+                                  .random(RandomStream(options.seed(), path))
+                                  .path(path)));
   }
 }
 

@@ -354,7 +354,7 @@ TEST(Conv2d, RefusesBadOptions) {
   whitening::DecorrelatorOptions bad;
   bad.lr = -1;
   EXPECT_EQ(message(Conv2dOptions(4, 6, 3).decorrelation(bad)),
-            "[Decorrelator] lr must be positive, got -1");
+            "[Conv2d] [Decorrelator] lr must be positive, got -1");
 }
 
 TEST(Conv2d, RefusesBadInputsAndCachesNothingOfThem) {
