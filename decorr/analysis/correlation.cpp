@@ -2,6 +2,7 @@
 
 #include "decorr/core/check.h"
 #include "decorr/linalg/gemm.h"
+#include "decorr/nn/scopes.h"
 #include "decorr/nn/update.h"
 
 #include <ATen/ATen.h>
@@ -12,27 +13,20 @@
 namespace decorr::analysis {
 namespace {
 
-// Evaluation mode with recorded layer inputs until the end of the scope, however that comes.
-class RecordingInEvaluationMode {
+// Records layer inputs until the end of the scope, however that comes.
+class RecordedInputs {
  public:
-  RecordingInEvaluationMode(torch::nn::Module& model, const std::vector<nn::LocatedLayer>& layers)
-      : layers_(layers) {
-    for (const auto& module : model.modules(/*include_self=*/true))
-      modes_.emplace_back(module, module->is_training());
-    model.eval();
+  explicit RecordedInputs(const std::vector<nn::LocatedLayer>& layers) : layers_(layers) {
     for (const auto& located : layers_) located.layer->record_input(true);
   }
-  ~RecordingInEvaluationMode() {
+  ~RecordedInputs() {
     for (const auto& located : layers_) located.layer->record_input(false);
-    // Parents come first, so that a part in a mode of its own gets that back.
-    for (const auto& [module, training] : modes_) module->train(training);
   }
-  RecordingInEvaluationMode(const RecordingInEvaluationMode&) = delete;
-  RecordingInEvaluationMode& operator=(const RecordingInEvaluationMode&) = delete;
+  RecordedInputs(const RecordedInputs&) = delete;
+  RecordedInputs& operator=(const RecordedInputs&) = delete;
 
  private:
   const std::vector<nn::LocatedLayer>& layers_;
-  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
 };
 
 double split_energy(const at::Tensor& rows) {
@@ -75,7 +69,8 @@ std::vector<LayerCorrelation> measure_correlation(
                  fmt::join(input.sizes(), ", "));
   const at::NoGradGuard no_grad;
   const std::vector<nn::LocatedLayer> layers = nn::decorrelated_layers(model);
-  const RecordingInEvaluationMode recording(model, layers);
+  const nn::EvaluationMode evaluation(model);
+  const RecordedInputs recording(layers);
   forward(input);
 
   std::vector<LayerCorrelation> result;

@@ -17,7 +17,7 @@ Loss::Loss(std::string name) : name_(std::move(name)) {
                  "[Loss] must be one of {}, got \"{}\"", fmt::join(known, ", "), name_);
 }
 
-at::Tensor Loss::operator()(const at::Tensor& logits, const at::Tensor& target) const {
+void Loss::check(const at::Tensor& logits, const at::Tensor& target) const {
   check_argument(logits.dim() == 2 && target.dim() == 1 && logits.size(0) == target.size(0) &&
                      logits.size(0) > 0,
                  "[Loss] expected logits [N, K] and classes [N] with N > 0, got [{}] and [{}]",
@@ -27,9 +27,30 @@ at::Tensor Loss::operator()(const at::Tensor& logits, const at::Tensor& target) 
   check_argument(lowest >= 0 && highest < logits.size(1),
                  "[Loss] classes must be in [0, {}), got {} to {}", logits.size(1), lowest,
                  highest);
+}
+
+at::Tensor Loss::operator()(const at::Tensor& logits, const at::Tensor& target) const {
+  check(logits, target);
   if (name_ == "cross-entropy") return at::cross_entropy_loss(logits, target);
   const at::Tensor onehot = at::one_hot(target, logits.size(1)).to(logits.scalar_type());
   return (logits - onehot).square().sum(1).mean();
+}
+
+at::Tensor Loss::difference(const at::Tensor& from, const at::Tensor& to,
+                            const at::Tensor& target) const {
+  const at::NoGradGuard no_grad;
+  check(from, target);
+  check(to, target);
+  const at::Tensor z = from.to(at::kDouble);
+  const at::Tensor d = to.to(at::kDouble) - z;
+  if (name_ == "cross-entropy") {
+    // log Σ p·exp(d) - d[target] with p = softmax(z), and the largest d taken out of the sum.
+    const at::Tensor largest = std::get<0>(d.max(1, /*keepdim=*/true));
+    const at::Tensor excess = (at::softmax(z, 1) * at::expm1(d - largest)).sum(1);
+    return largest.squeeze(1) + at::log1p(excess) - d.gather(1, target.unsqueeze(1)).squeeze(1);
+  }
+  const at::Tensor onehot = at::one_hot(target, z.size(1)).to(at::kDouble);
+  return (d * (2 * (z - onehot) + d)).sum(1);
 }
 
 }  // namespace decorr::learning

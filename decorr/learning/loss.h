@@ -21,7 +21,15 @@ class Loss {
   /// sum over the K outputs of (logits - onehot)². Throws `std::invalid_argument` for other shapes.
   at::Tensor operator()(const at::Tensor& logits, const at::Tensor& target) const;
 
+  /// The loss of each sample with `to` [N, K] less that with `from` [N, K]: [N] in float64. Formed
+  /// from the difference of the logits, so that a small one is as exact as that difference itself.
+  /// Not differentiable; shapes as above.
+  at::Tensor difference(const at::Tensor& from, const at::Tensor& to,
+                        const at::Tensor& target) const;
+
  private:
+  void check(const at::Tensor& logits, const at::Tensor& target) const;
+
   std::string name_;
 };
 

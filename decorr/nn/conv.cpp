@@ -1,6 +1,7 @@
 #include "decorr/nn/conv.h"
 
 #include "decorr/core/check.h"
+#include "decorr/nn/centred_convolution.h"
 #include "decorr/nn/folded_weight.h"
 
 #include <ATen/ATen.h>
@@ -117,37 +118,58 @@ void ConvImpl<D, Derived>::show_rows(const at::Tensor& input) {
   }
 }
 
+// `matrix`, in the shape of W, times R, with two dimensions of space.
+template <std::size_t D, typename Derived>
+at::Tensor ConvImpl<D, Derived>::folded(const at::Tensor& matrix) const {
+  const at::Tensor kernel =
+      decorrelator_->active()
+          ? folded_weight(matrix, decorrelator_->matrix(), options.conv().groups(), channels_only())
+          : matrix;
+  return D == 1 ? kernel.unsqueeze(2) : kernel;
+}
+
 template <std::size_t D, typename Derived>
 at::Tensor ConvImpl<D, Derived>::effective_weight() const {
-  if (!decorrelator_->active()) return weight;
-  return folded_weight(weight, decorrelator_->matrix(), options.conv().groups(), channels_only());
+  return folded(weight).view_as(weight);
 }
 
-// The convolution of `input` [N, C, H, W] with the mean of its channels, [C] or undefined for none,
-// taken away.
 template <std::size_t D, typename Derived>
-at::Tensor ConvImpl<D, Derived>::convolve(const at::Tensor& input, const at::Tensor& mean) const {
-  const std::int64_t groups = options.conv().groups();
-  at::Tensor kernel = effective_weight();
-  at::Tensor offset = bias.defined() ? bias : bias_offset;  // defined if `mean` is
-  at::Tensor x = input;
-  if (mean.defined() && centres_before_padding()) {
-    x = input - mean.view({1, -1, 1, 1});
-  } else if (mean.defined()) {
-    const std::int64_t channels = kernel.size(1);
-    const at::Tensor sums = kernel.flatten(2).sum(2).view({groups, -1, channels});
-    offset = offset - at::bmm(sums, mean.view({groups, channels, 1})).view({-1});
+at::Tensor ConvImpl<D, Derived>::from_input(const at::Tensor& matrix) {
+  const at::NoGradGuard no_grad;
+  return folded(matrix).view_as(matrix);
+}
+
+// What the kernel W·R meets.
+template <std::size_t D, typename Derived>
+struct ConvImpl<D, Derived>::Seen {
+  at::Tensor x;     // [N, C, H, W]; padded and centred unless that is left to the convolution
+  at::Tensor mean;  // [C], to be taken away by the convolution; undefined for none
+  ConvolutionSteps steps;
+};
+
+// `input` [N, C, H, W] as the convolution reads it.
+template <std::size_t D, typename Derived>
+auto ConvImpl<D, Derived>::seen(const at::Tensor& input) const -> Seen {
+  Seen result{input, {}, {geometry_.stride, {0, 0}, geometry_.dilation, options.conv().groups()}};
+  if (decorrelator_->active()) {
+    result.mean =
+        decorrelator_->uses_batch_mean() ? input.mean({0, 2, 3}) : decorrelator_->running_mean();
+    if (centres_before_padding()) {
+      result.x = input - result.mean.view({1, -1, 1, 1});
+      result.mean = at::Tensor();
+    }
   }
-  if constexpr (D == 1) kernel = kernel.unsqueeze(2);
-  const bool by_convolution =
-      geometry_.padding_mode == "zeros" && geometry_.before == geometry_.after;
-  const ConvGeometry::Pair padding = by_convolution ? geometry_.before : ConvGeometry::Pair{0, 0};
-  return at::convolution(by_convolution ? x : geometry_.padded(x), kernel, offset, geometry_.stride,
-                         padding, geometry_.dilation, /*transposed=*/false, {0, 0}, groups);
+  if (geometry_.padding_mode == "zeros" && geometry_.before == geometry_.after) {
+    result.steps.padding = geometry_.before;
+  } else {
+    result.x = geometry_.padded(result.x);
+  }
+  return result;
 }
 
+// `input` with two dimensions of space and a batch, if it fits.
 template <std::size_t D, typename Derived>
-at::Tensor ConvImpl<D, Derived>::forward(const at::Tensor& input) {
+at::Tensor ConvImpl<D, Derived>::checked(const at::Tensor& input) const {
   const std::int64_t channels = options.conv().in_channels();
   const auto rank = static_cast<std::int64_t>(D) + 2;
   const bool single = input.dim() == rank - 1;
@@ -163,24 +185,58 @@ at::Tensor ConvImpl<D, Derived>::forward(const at::Tensor& input) {
   at::Tensor x = single ? input.unsqueeze(0) : input;
   if constexpr (D == 1) x = x.unsqueeze(2);
   geometry_.check_input(x.size(2), x.size(3), name_);
-  if (input_mean.defined()) x = x - input_mean.view({1, -1, 1, 1});
+  return input_mean.defined() ? x - input_mean.view({1, -1, 1, 1}) : x;
+}
+
+template <std::size_t D, typename Derived>
+at::Tensor ConvImpl<D, Derived>::forward(const at::Tensor& input) {
+  const at::Tensor x = checked(hooks().input ? hooks().input(input) : input);
   show_rows(x);
-  at::Tensor mean;
-  if (decorrelator_->active())
-    mean = decorrelator_->uses_batch_mean() ? x.mean({0, 2, 3}) : decorrelator_->running_mean();
-  at::Tensor output = convolve(x, mean);
+  const Seen what = seen(x);
+  const at::Tensor& offset = bias.defined() ? bias : bias_offset;  // defined if a mean is
+  at::Tensor output =
+      hooks().feedback.defined()
+          ? feedback_convolution(what.x, what.mean, folded(weight), offset,
+                                 folded(hooks().feedback), what.steps)
+          : centred_convolution(what.x, what.mean, folded(weight), offset, what.steps);
   if constexpr (D == 1) output = output.squeeze(2);
-  return single ? output.squeeze(0) : output;
+  if (input.dim() == static_cast<std::int64_t>(D) + 1) output = output.squeeze(0);
+  return hooks().output ? hooks().output(output) : output;
+}
+
+template <std::size_t D, typename Derived>
+void ConvImpl<D, Derived>::accumulate_gradient(const at::Tensor& input, const at::Tensor& error) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = checked(input);
+  const auto [height, width] = geometry_.output(x.size(2), x.size(3));
+  const std::int64_t channels = options.conv().out_channels();
+  check_argument(error.numel() == x.size(0) * channels * height * width,
+                 "[{}] the error must be [{}, {}, {}, {}] like the output, got [{}]", name_,
+                 x.size(0), channels, height, width, fmt::join(error.sizes(), ", "));
+  const at::Tensor delta = error.reshape({x.size(0), channels, height, width});
+  if (weight.requires_grad()) {
+    const Seen what = seen(x);
+    at::Tensor gradient =
+        kernel_gradient(what.x, what.mean, D == 1 ? weight.unsqueeze(2) : weight, delta, what.steps)
+            .view_as(weight);
+    if (decorrelator_->active())
+      gradient = unfolded_gradient(gradient, decorrelator_->matrix(), options.conv().groups(),
+                                   channels_only());
+    add_gradient(weight, gradient);
+  }
+  if (bias.defined() && bias.requires_grad()) add_gradient(bias, delta.sum({0, 2, 3}));
 }
 
 template <std::size_t D, typename Derived>
 std::vector<whitening::Readout> ConvImpl<D, Derived>::readouts(const MomentsOf& moments) {
-  whitening::Readout readout{
-      readout_view(weight, channels_only()), bias.defined() ? bias : bias_offset, {}};
+  std::vector<whitening::Readout> result{
+      {readout_view(weight, channels_only()), bias.defined() ? bias : bias_offset, {}}};
   if (moments)
     for (const at::Tensor& moment : moments(weight))
-      readout.gradients.push_back(readout_view(moment, channels_only()));
-  return {readout};
+      result[0].gradients.push_back(readout_view(moment, channels_only()));
+  for (const at::Tensor& companion : companions())
+    result.push_back({readout_view(companion, channels_only()), {}, {}});
+  return result;
 }
 
 template class ConvImpl<1, Conv1dImpl>;

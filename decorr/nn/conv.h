@@ -71,6 +71,9 @@ class ConvImpl : public torch::nn::Cloneable<Derived>, public DecorrelatedLayer 
   at::Tensor forward(const at::Tensor& input);
 
   whitening::Decorrelator& decorrelator() override { return decorrelator_; }
+  const at::Tensor& weights() const override { return weight; }
+  at::Tensor from_input(const at::Tensor& matrix) override;
+  void accumulate_gradient(const at::Tensor& input, const at::Tensor& error) override;
   using DecorrelatedLayer::readouts;
   std::vector<whitening::Readout> readouts(const MomentsOf& moments) override;
 
@@ -93,7 +96,11 @@ class ConvImpl : public torch::nn::Cloneable<Derived>, public DecorrelatedLayer 
   at::Tensor input_mean;
 
  private:
-  at::Tensor convolve(const at::Tensor& input, const at::Tensor& mean) const;
+  struct Seen;
+
+  Seen seen(const at::Tensor& input) const;
+  at::Tensor folded(const at::Tensor& matrix) const;
+  at::Tensor checked(const at::Tensor& input) const;
   bool channels_only() const;
   ConvGeometry rows_geometry() const;
   void show_rows(const at::Tensor& input);

@@ -22,6 +22,12 @@ bool fold_is_cheaper(const at::Tensor& input, const at::Tensor& weight) {
   return weight_passes * weight.size(0) < input_passes * input.size(0);
 }
 
+// x - μ, [N, n].
+at::Tensor centred(const at::Tensor& input, const at::Tensor& mean, bool batch_mean) {
+  if (batch_mean) return input - input.mean(0);
+  return mean.defined() ? input - mean : input;
+}
+
 class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> {
  public:
   // Optional, because LibTorch takes no undefined tensor for an argument that is not.
@@ -30,19 +36,14 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
                             const at::Tensor& weight, const Optional& optional_bias,
                             const Optional& optional_matrix, const Optional& optional_mean,
-                            bool batch_mean, bool fold) {
+                            const Optional& optional_feedback, bool batch_mean, bool fold) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::Tensor matrix = optional_matrix.value_or(at::Tensor());
     const at::Tensor mean = optional_mean.value_or(at::Tensor());
     const bool needs_input = input.requires_grad();
     const bool folded = fold && matrix.defined() && matrix.dim() == 2;
 
-    at::Tensor read = input;  // what the product with the weights reads: x - μ or u
-    if (batch_mean) {
-      read = input - input.mean(0);
-    } else if (mean.defined()) {
-      read = input - mean;
-    }
+    at::Tensor read = centred(input, mean, batch_mean);  // what the weights read: x - μ or u
     at::Tensor effective = weight;
     if (folded) {
       effective = linalg::times(weight, matrix);
@@ -52,7 +53,8 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     at::Tensor output = linalg::gemm(read, effective.t());
     if (bias.defined()) output.add_(bias);
 
-    context->save_for_backward({read, weight, matrix, folded ? effective : at::Tensor()});
+    context->save_for_backward({read, weight, matrix, folded ? effective : at::Tensor(),
+                                optional_feedback.value_or(at::Tensor())});
     context->saved_data["needs_input"] = needs_input;
     context->saved_data["needs_weight"] = weight.requires_grad();
     context->saved_data["needs_bias"] = bias.defined() && bias.requires_grad();
@@ -69,6 +71,7 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     const at::Tensor& weight = saved[1];
     const at::Tensor& matrix = saved[2];
     const at::Tensor& effective = saved[3];
+    const at::Tensor& feedback = saved[4];
     const at::Tensor error = gradients[0].contiguous();
 
     at::Tensor weight_gradient, bias_gradient, input_gradient;
@@ -78,26 +81,42 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     }
     if (context->saved_data["needs_bias"].toBool()) bias_gradient = error.sum(0);
     if (context->saved_data["needs_input"].toBool()) {
-      input_gradient = linalg::gemm(error, effective.defined() ? effective : weight);
+      at::Tensor back = effective.defined() ? effective : weight;
+      if (feedback.defined())
+        back = effective.defined() ? linalg::times(feedback, matrix) : feedback;
+      input_gradient = linalg::gemm(error, back);
       if (matrix.defined() && !effective.defined())
         input_gradient = linalg::times(input_gradient, matrix);
       if (context->saved_data["batch_mean"].toBool()) input_gradient.sub_(input_gradient.mean(0));
     }
     return {input_gradient, weight_gradient, bias_gradient, at::Tensor(),
-            at::Tensor(),   at::Tensor(),    at::Tensor()};
+            at::Tensor(),   at::Tensor(),    at::Tensor(),  at::Tensor()};
   }
 };
 
 }  // namespace
 
 at::Tensor decorrelated_linear(const at::Tensor& input,
-                               const DecorrelatedLinearParameters& parameters) {
+                               const DecorrelatedLinearParameters& parameters,
+                               const at::Tensor& feedback) {
   const auto optional = [](const at::Tensor& tensor) {
     return tensor.defined() ? c10::optional<at::Tensor>(tensor) : c10::nullopt;
   };
-  return DecorrelatedLinear::apply(
-      input, parameters.weight, optional(parameters.bias), optional(parameters.matrix),
-      optional(parameters.mean), parameters.batch_mean, fold_is_cheaper(input, parameters.weight));
+  return DecorrelatedLinear::apply(input, parameters.weight, optional(parameters.bias),
+                                   optional(parameters.matrix), optional(parameters.mean),
+                                   optional(feedback), parameters.batch_mean,
+                                   fold_is_cheaper(input, parameters.weight));
+}
+
+at::Tensor decorrelated_linear_gradient(const at::Tensor& input, const at::Tensor& error,
+                                        const DecorrelatedLinearParameters& parameters) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor read = centred(input, parameters.mean, parameters.batch_mean);
+  const at::Tensor& matrix = parameters.matrix;
+  if (!matrix.defined()) return linalg::gemm(error.t(), read);
+  if (error.size(1) < input.size(0))
+    return linalg::times_transposed(linalg::gemm(error.t(), read), matrix);
+  return linalg::gemm(error.t(), linalg::times_transposed(read, matrix));
 }
 
 }  // namespace decorr::nn

@@ -20,7 +20,16 @@ struct DecorrelatedLinearParameters {
 /// takes fewer floating-point operations for the batch at hand:
 ///   explicit adds 2Nnb forward and 2Nnb backward (none backward in a first layer),
 ///   folded adds 2mnb forward and 2mnb backward (none backward without gradient).
+///
+/// With `feedback` [m, n] (B, in the basis of W) the error goes back to the input through B·R in
+/// place of W·R, for which B is folded or not as W is.
 at::Tensor decorrelated_linear(const at::Tensor& input,
-                               const DecorrelatedLinearParameters& parameters);
+                               const DecorrelatedLinearParameters& parameters,
+                               const at::Tensor& feedback = {});
+
+/// The gradient Σ δuᵀ of W, [m, n], for `input` [N, n] and the error `error` [N, m] of the output.
+/// Not differentiable, and uses no autograd. Adds 2n²·min(N, m) operations for R.
+at::Tensor decorrelated_linear_gradient(const at::Tensor& input, const at::Tensor& error,
+                                        const DecorrelatedLinearParameters& parameters);
 
 }  // namespace decorr::nn

@@ -46,9 +46,9 @@ class FoldedWeight : public torch::autograd::Function<FoldedWeight> {
                    "[Conv{}d] a second derivative is not available: call backward() without "
                    "create_graph",
                    gradients[0].dim() - 2);
-    const at::Tensor gradient = multiply(
-        gradients[0].contiguous(), context->get_saved_variables()[0],
-        context->saved_data["groups"].toInt(), context->saved_data["channels_only"].toBool(), true);
+    const at::Tensor gradient = unfolded_gradient(gradients[0], context->get_saved_variables()[0],
+                                                  context->saved_data["groups"].toInt(),
+                                                  context->saved_data["channels_only"].toBool());
     return {gradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
@@ -61,6 +61,11 @@ at::Tensor readout_view(const at::Tensor& weight, bool channels_only) {
       weight.dim() - 2, fmt::join(weight.strides(), ", "), fmt::join(weight.sizes(), ", "));
   if (!channels_only) return weight.view({weight.size(0), -1});
   return weight.view({weight.size(0), weight.size(1), -1}).transpose(1, 2);
+}
+
+at::Tensor unfolded_gradient(const at::Tensor& gradient, const at::Tensor& matrix,
+                             std::int64_t groups, bool channels_only) {
+  return multiply(gradient.contiguous(), matrix, groups, channels_only, true);
 }
 
 at::Tensor folded_weight(const at::Tensor& weight, const at::Tensor& matrix, std::int64_t groups,

@@ -19,4 +19,9 @@ at::Tensor readout_view(const at::Tensor& weight, bool channels_only);
 at::Tensor folded_weight(const at::Tensor& weight, const at::Tensor& matrix, std::int64_t groups,
                          bool channels_only);
 
+/// What a gradient [m, c, k..] of W' = W·R is as a gradient of W: ∇W = ∇W'·Rᵀ, arguments as for
+/// folded_weight(). Not differentiable.
+at::Tensor unfolded_gradient(const at::Tensor& gradient, const at::Tensor& matrix,
+                             std::int64_t groups, bool channels_only);
+
 }  // namespace decorr::nn

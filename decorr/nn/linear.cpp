@@ -1,7 +1,7 @@
 #include "decorr/nn/linear.h"
 
 #include "decorr/core/check.h"
-#include "decorr/nn/decorrelated_linear.h"
+#include "decorr/linalg/block_diagonal.h"
 
 #include <ATen/ATen.h>
 
@@ -46,7 +46,7 @@ void LinearImpl::pretty_print(std::ostream& stream) const {
          << options.bias() << ")";
 }
 
-at::Tensor LinearImpl::forward(const at::Tensor& input) {
+void LinearImpl::check_input(const at::Tensor& input) const {
   check_argument(input.dim() >= 1 && input.size(-1) == options.in_features(),
                  "[{}] input must be [.., {}], got [{}]", label(), options.in_features(),
                  fmt::join(input.sizes(), ", "));
@@ -56,21 +56,51 @@ at::Tensor LinearImpl::forward(const at::Tensor& input) {
                  c10::toString(input.scalar_type()), input.device().str());
   check_argument(input.numel() > 0, "[{}] input must not be empty, got [{}]", label(),
                  fmt::join(input.sizes(), ", "));
-  const at::Tensor rows = input.reshape({-1, options.in_features()});
+}
+
+DecorrelatedLinearParameters LinearImpl::tensors() const {
+  return {weight, bias.defined() ? bias : bias_offset, decorrelator_->matrix(),
+          decorrelator_->running_mean(), decorrelator_->uses_batch_mean()};
+}
+
+at::Tensor LinearImpl::forward(const at::Tensor& input) {
+  check_input(input);
+  const at::Tensor x = hooks().input ? hooks().input(input) : input;
+  const at::Tensor rows = x.reshape({-1, options.in_features()});
   if (records_input()) record(rows);
   decorrelator_->observe(rows);
-  const at::Tensor output = decorrelated_linear(
-      rows, {weight, bias.defined() ? bias : bias_offset, decorrelator_->matrix(),
-             decorrelator_->running_mean(), decorrelator_->uses_batch_mean()});
-  if (input.dim() == 2) return output;
-  std::vector<std::int64_t> sizes = input.sizes().vec();
-  sizes.back() = options.out_features();
-  return output.reshape(sizes);
+  at::Tensor output = decorrelated_linear(rows, tensors(), hooks().feedback);
+  if (x.dim() != 2) {
+    std::vector<std::int64_t> sizes = x.sizes().vec();
+    sizes.back() = options.out_features();
+    output = output.reshape(sizes);
+  }
+  return hooks().output ? hooks().output(output) : output;
+}
+
+at::Tensor LinearImpl::from_input(const at::Tensor& matrix) {
+  const at::NoGradGuard no_grad;
+  return decorrelator_->active() ? linalg::times(matrix, decorrelator_->matrix()) : matrix;
+}
+
+void LinearImpl::accumulate_gradient(const at::Tensor& input, const at::Tensor& error) {
+  const at::NoGradGuard no_grad;
+  check_input(input);
+  check_argument(error.numel() * options.in_features() == input.numel() * options.out_features(),
+                 "[{}] the error must be [.., {}] like the output, got [{}]", label(),
+                 options.out_features(), fmt::join(error.sizes(), ", "));
+  const at::Tensor rows = input.reshape({-1, options.in_features()});
+  const at::Tensor delta = error.reshape({-1, options.out_features()});
+  if (weight.requires_grad())
+    add_gradient(weight, decorrelated_linear_gradient(rows, delta, tensors()));
+  if (bias.defined() && bias.requires_grad()) add_gradient(bias, delta.sum(0));
 }
 
 std::vector<whitening::Readout> LinearImpl::readouts(const MomentsOf& moments) {
-  return {{weight, bias.defined() ? bias : bias_offset,
-           moments ? moments(weight) : std::vector<at::Tensor>()}};
+  std::vector<whitening::Readout> result{{weight, bias.defined() ? bias : bias_offset,
+                                          moments ? moments(weight) : std::vector<at::Tensor>()}};
+  for (const at::Tensor& companion : companions()) result.push_back({companion, {}, {}});
+  return result;
 }
 
 }  // namespace decorr::nn

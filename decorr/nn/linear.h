@@ -2,6 +2,7 @@
 
 #include "decorr/core/random.h"
 #include "decorr/nn/decorrelated_layer.h"
+#include "decorr/nn/decorrelated_linear.h"
 #include "decorr/whitening/decorrelator.h"
 
 #include <ATen/core/Tensor.h>
@@ -56,6 +57,9 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
   at::Tensor forward(const at::Tensor& input);
 
   whitening::Decorrelator& decorrelator() override { return decorrelator_; }
+  const at::Tensor& weights() const override { return weight; }
+  at::Tensor from_input(const at::Tensor& matrix) override;
+  void accumulate_gradient(const at::Tensor& input, const at::Tensor& error) override;
   using DecorrelatedLayer::readouts;
   std::vector<whitening::Readout> readouts(const MomentsOf& moments) override;
 
@@ -66,6 +70,8 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
 
  private:
   std::string label() const;
+  void check_input(const at::Tensor& input) const;
+  DecorrelatedLinearParameters tensors() const;
 
   whitening::Decorrelator decorrelator_{nullptr};
 };

@@ -15,17 +15,15 @@ void check_weights(const std::vector<LocatedLayer>& layers) {
   for (const auto& [path, layer] : layers) {
     whitening::Decorrelator& decorrelator = layer->decorrelator();
     if (!decorrelator->active() || !decorrelator->options().function_preserving) continue;
-    for (const whitening::Readout& readout : layer->readouts()) {
-      check_argument(readout.weight.requires_grad(),
-                     "[update] the weights of \"{}\" are frozen but follow R to preserve the "
-                     "layer's function: set function_preserving = false or method = \"none\" there",
-                     path);
-      const auto [owner, is_new] = owners.emplace(readout.weight.data_ptr(), path);
-      check_argument(is_new,
-                     "[update] \"{}\" and \"{}\" share their weights but not R, so one of them "
-                     "would change its function: untie them or set method = \"none\" there",
-                     owner->second, path);
-    }
+    check_argument(layer->weights().requires_grad(),
+                   "[update] the weights of \"{}\" are frozen but follow R to preserve the "
+                   "layer's function: set function_preserving = false or method = \"none\" there",
+                   path);
+    const auto [owner, is_new] = owners.emplace(layer->weights().data_ptr(), path);
+    check_argument(is_new,
+                   "[update] \"{}\" and \"{}\" share their weights but not R, so one of them "
+                   "would change its function: untie them or set method = \"none\" there",
+                   owner->second, path);
   }
 }
 
@@ -55,8 +53,7 @@ std::vector<LayerUpdate> update(torch::nn::Module& model, optim::Optimizer* opti
       moments_of = [&](const at::Tensor& parameter) { return optimizer->first_moments(parameter); };
     updates.push_back({path, decorrelator->update(layer->readouts(moments_of))});
     if (follow && moments == "reset" && updates.back().report.refreshed)
-      for (const whitening::Readout& readout : layer->readouts())
-        optimizer->reset_moments(readout.weight);
+      optimizer->reset_moments(layer->weights());
   }
   return updates;
 }

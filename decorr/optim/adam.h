@@ -42,6 +42,7 @@ class Adam : public Optimizer {
 
   /// The settings as given.
   const AdamOptions& options() const { return options_; }
+  double weight_decay() const override { return options_.weight_decay(); }
 
  private:
   void update(std::size_t index, const at::Tensor& parameter, const at::Tensor& gradient,

@@ -44,6 +44,9 @@ class Optimizer {
   /// Drops all gradients (`.grad()` becomes undefined).
   void zero_grad();
 
+  /// Decoupled weight decay λ: step(lr) takes lr·λ of each parameter away from it.
+  virtual double weight_decay() const { return 0; }
+
   /// Number of step() calls so far, those before a load_state_dict() of their state included.
   std::int64_t steps() const;
 

@@ -39,6 +39,7 @@ class Sgd : public Optimizer {
 
   /// The settings as given.
   const SgdOptions& options() const { return options_; }
+  double weight_decay() const override { return options_.weight_decay(); }
 
  private:
   void update(std::size_t index, const at::Tensor& parameter, const at::Tensor& gradient,

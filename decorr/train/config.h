@@ -1,6 +1,7 @@
 #pragma once
 
 #include "decorr/core/schedule.h"
+#include "decorr/learning/rule_options.h"
 #include "decorr/whitening/options.h"
 
 #include <cstdint>
@@ -78,6 +79,8 @@ struct DecorrelationConfig {
 struct LearningConfig {
   std::string rule = "backprop";       ///< one of learning::rules()
   std::string loss = "cross-entropy";  ///< one of learning::losses()
+  learning::RuleOptions options;       ///< of the rule; its seed is that of the run
+  bool alignment = false;              ///< measure_alignment() at the end of each epoch
 };
 
 /// `[optimizer]`: how gradients become steps.

@@ -88,6 +88,23 @@ void check_combinations(const Config& config, const GivenKeys& given,
     throw ConfigError("\"optimizer.nesterov\" has no effect without momentum",
                       place("optimizer.nesterov"), "set optimizer.momentum, 0.9 say");
 
+  const bool normalizes = (config.model.type == "resnet18" && config.model.batch_norm) ||
+                          config.model.type == "transformer";
+  if (config.learning.rule == "node-perturbation" && normalizes)
+    throw ConfigError(
+        config.model.type == "resnet18"
+            ? "node-perturbation cannot train through batch normalization"
+            : "node-perturbation cannot train the transformer's normalizations and positions",
+        place("learning.rule"),
+        config.model.type == "resnet18"
+            ? "set model.batch_norm = false or learning.rule = \"weight-perturbation\""
+            : "set learning.rule = \"weight-perturbation\" or another model.type");
+  if (config.learning.rule == "direct-feedback-alignment" &&
+      config.learning.options.feedback_init == "weights")
+    throw ConfigError(
+        "direct-feedback-alignment cannot start from the weights, its matrices have another shape",
+        place("learning.feedback_init"), "set learning.feedback_init = \"uniform\" or \"normal\"");
+
   const Selected selected = anywhere(config);
   const auto methods = selected("decorrelation.method"), means = selected("decorrelation.mean");
   const bool decorrelates =

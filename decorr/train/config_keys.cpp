@@ -70,6 +70,52 @@ std::vector<Binding> model_bindings(ModelConfig& model) {
           .when(of({"mlp"}))};
 }
 
+std::vector<Binding> learning_bindings(LearningConfig& learning) {
+  const auto of = [](std::vector<std::string> rules) {
+    return std::vector<Condition>{{"learning.rule", std::move(rules)}};
+  };
+  std::vector<std::string> approximations = learning::rules();
+  approximations.erase(approximations.begin());  // backprop, of which the others are some
+  learning::RuleOptions& options = learning.options;
+  return {
+      Binding("learning.rule", &learning.rule, "how the error becomes gradients")
+          .among(learning::rules()),
+      Binding("learning.loss", &learning.loss, "loss").among(learning::losses()),
+      Binding("learning.feedback_init", &options.feedback_init,
+              "how feedback matrices start: random numbers, or the forward weights (not for "
+              "direct-feedback-alignment)")
+          .among({"uniform", "normal", "weights"})
+          .when(of({"feedback-alignment", "direct-feedback-alignment", "kolen-pollack"})),
+      Binding("learning.feedback_scale", &options.feedback_scale,
+              "their root mean square, in units of that of the forward weights")
+          .within(Range::positive())
+          .when(of({"feedback-alignment", "direct-feedback-alignment", "sign-symmetry",
+                    "kolen-pollack"})),
+      Binding("learning.feedback_space", &options.feedback_space,
+              "feedback matrices follow R as the weights do, or stay as they are")
+          .among({"input", "decorrelated"})
+          .when(of({"feedback-alignment", "kolen-pollack"})),
+      Binding("learning.magnitude", &options.magnitude,
+              "magnitudes of sign-symmetric feedback: one number, random once, or random a batch")
+          .among({"uniform", "fixed", "batch"})
+          .when(of({"sign-symmetry"})),
+      Binding("learning.variant", &options.variant,
+              "noise on all layers in one pass, on each in its own, or all and learning from the "
+              "change of the activity")
+          .among({"simultaneous", "iterative", "activity-based"})
+          .when(of({"node-perturbation"})),
+      Binding("learning.sigma", &options.sigma,
+              "standard deviation of the noise on pre-activations or weights")
+          .within(Range::positive())
+          .when(of({"node-perturbation", "weight-perturbation"})),
+      Binding("learning.antithetic", &options.antithetic,
+              "compare noise with its negative in place of none")
+          .when(of({"node-perturbation", "weight-perturbation"})),
+      Binding("learning.alignment", &learning.alignment,
+              "measure angles to backpropagation at the end of each epoch, into the metrics")
+          .when(of(std::move(approximations)))};
+}
+
 std::vector<Binding> optimizer_bindings(OptimizerConfig& optimizer) {
   const std::vector<Condition> adam{{"optimizer.type", {"adam"}}};
   const std::vector<Condition> sgd{{"optimizer.type", {"sgd"}}};
@@ -139,9 +185,7 @@ std::vector<Binding> bindings(Config& config) {
               .among(whitening::presets())
               .when({{"decorrelation.method", decorrelating_methods()}})});
   append(decorrelator_bindings(config.decorrelation.options, "decorrelation"));
-  append({Binding("learning.rule", &config.learning.rule, "how the error becomes gradients")
-              .among(learning::rules()),
-          Binding("learning.loss", &config.learning.loss, "loss").among(learning::losses())});
+  append(learning_bindings(config.learning));
   append(optimizer_bindings(config.optimizer));
   append(schedule_bindings(config.optimizer.schedule, "optimizer", "steps", false, {}));
   append(train_bindings(config.train));

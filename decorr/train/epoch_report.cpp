@@ -3,6 +3,7 @@
 #include "decorr/core/threads.h"
 #include "decorr/core/version.h"
 #include "decorr/io/atomic_file.h"
+#include "decorr/learning/alignment.h"
 #include "decorr/nn/update.h"
 #include "decorr/train/trainer.h"
 
@@ -23,21 +24,33 @@ nlohmann::ordered_json finite_or_null(double value) {
 
 }  // namespace
 
-// The correlation in front of each layer, on the first training images as they are.
+// The first `rows` training images as they are.
+data::Batch Trainer::probe(std::int64_t rows) const {
+  data::Dataset part = data_.train;
+  part.images = part.images.narrow(0, 0, rows);
+  part.labels = part.labels.narrow(0, 0, rows);
+  data::Loader loader(part, evaluation_loader(config_, data_.normalization).batch_size(rows));
+  loader.start(0);
+  data::Batch batch;
+  loader.next(batch);
+  const at::Device device(config_.train.device);
+  batch.input = batch.input.to(device);
+  batch.target = batch.target.to(device);
+  return batch;
+}
+
+// The correlation in front of each layer, and how the learning rule compares with backpropagation.
 nlohmann::ordered_json Trainer::measure_layers() {
   const std::int64_t rows = std::min(kProbeRows, data_.train.size());
   std::vector<analysis::LayerCorrelation> correlations;
-  if (rows >= 4) {
-    data::Dataset probe = data_.train;
-    probe.images = probe.images.narrow(0, 0, rows);
-    probe.labels = probe.labels.narrow(0, 0, rows);
-    data::Loader loader(probe, evaluation_loader(config_, data_.normalization).batch_size(rows));
-    loader.start(0);
-    data::Batch batch;
-    loader.next(batch);
+  if (rows >= 4)
     correlations = analysis::measure_correlation(
-        *model_, batch.input.to(at::Device(config_.train.device)),
+        *model_, probe(rows).input,
         [&](const at::Tensor& input) { return model_->forward(input); });
+  std::vector<learning::LayerAlignment> alignments;
+  if (config_.learning.alignment) {
+    const data::Batch batch = probe(std::min(config_.train.batch_size, data_.train.size()));
+    alignments = learning::measure_alignment(*rule_, model_, loss_, batch.input, batch.target);
   }
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   std::size_t index = 0;
@@ -48,6 +61,11 @@ nlohmann::ordered_json Trainer::measure_layers() {
       entry["input_energy"] = finite_or_null(correlations[index].input_energy);
       entry["energy"] = finite_or_null(correlations[index].energy);
       entry["matrix_norm"] = finite_or_null(correlations[index].matrix_norm);
+    }
+    if (index < alignments.size()) {
+      entry["gradient_angle"] = finite_or_null(alignments[index].gradient_angle);
+      entry["norm_ratio"] = finite_or_null(alignments[index].norm_ratio);
+      entry["feedback_angle"] = finite_or_null(alignments[index].feedback_angle);
     }
     const bool active = decorrelator->active();
     entry["updates"] = active ? decorrelator->applied() : 0;

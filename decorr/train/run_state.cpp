@@ -1,4 +1,5 @@
-// What a checkpoint holds: the tensors of model and optimizer by name, and RunState as JSON.
+// What a checkpoint holds: the tensors of model, optimizer and learning rule by name, and RunState
+// as JSON.
 #include "decorr/core/check.h"
 #include "decorr/train/checkpoint_model.h"
 #include "decorr/train/trainer.h"
@@ -10,6 +11,16 @@ namespace {
 
 constexpr const char* kModel = "model.";
 constexpr const char* kOptimizer = "optimizer.";
+constexpr const char* kRule = "learning.";
+
+// The tensors whose name begins with `prefix`, without it.
+std::map<std::string, at::Tensor> with_prefix(const io::NamedTensors& tensors,
+                                              const std::string& prefix) {
+  std::map<std::string, at::Tensor> result;
+  for (const auto& [name, tensor] : tensors)
+    if (name.compare(0, prefix.size(), prefix) == 0) result[name.substr(prefix.size())] = tensor;
+  return result;
+}
 
 std::map<std::string, at::Tensor> model_tensors(const nn::Model& model) {
   std::map<std::string, at::Tensor> tensors;
@@ -26,6 +37,7 @@ void Trainer::save() {
     checkpoint.tensors[kModel + name] = tensor.detach();
   for (const auto& [name, tensor] : optimizer_->state_dict())
     checkpoint.tensors[kOptimizer + name] = tensor;
+  for (const auto& [name, tensor] : rule_->state_dict()) checkpoint.tensors[kRule + name] = tensor;
   checkpoint.state = {{"step", state_.step},
                       {"epoch", state_.epoch},
                       {"batch", state_.batch},
@@ -36,7 +48,7 @@ void Trainer::save() {
                       {"best_step", state_.best_step},
                       {"epochs_since_best", state_.epochs_since_best},
                       {"stopped", state_.stopped},
-
+                      {"rule", config_.learning.rule},
                       {"data_crc32", data_fingerprint_}};
   checkpoints_.save(state_.step, checkpoint);
   mark_best();
@@ -77,6 +89,11 @@ void Trainer::restore(std::int64_t step) {
                   "the training data has changed since the checkpoint, {}, restore the old data or "
                   "start a new run",
                   source);
+    const std::string rule = state.at("rule");
+    check_runtime(rule == config_.learning.rule,
+                  "the checkpoint was made with another learning rule, {}, set learning.rule = "
+                  "\"{}\" or start a new run with train.initial_weights",
+                  source, rule);
     state_.step = state.at("step");
     state_.epoch = state.at("epoch");
     state_.batch = state.at("batch");
@@ -91,12 +108,8 @@ void Trainer::restore(std::int64_t step) {
     check_runtime(false, "not a checkpoint of a training run, {}, {}", source, error.what());
   }
   load_model_tensors(*model_, checkpoint.tensors, source);
-  std::map<std::string, at::Tensor> optimizer_state;
-  const std::string prefix = kOptimizer;
-  for (const auto& [name, tensor] : checkpoint.tensors)
-    if (name.compare(0, prefix.size(), prefix) == 0)
-      optimizer_state[name.substr(prefix.size())] = tensor;
-  optimizer_->load_state_dict(optimizer_state);
+  optimizer_->load_state_dict(with_prefix(checkpoint.tensors, kOptimizer));
+  rule_->load_state_dict(with_prefix(checkpoint.tensors, kRule));
 }
 
 }  // namespace decorr::train

@@ -135,6 +135,24 @@ std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset&
   return model;
 }
 
+std::unique_ptr<learning::Rule> make_learning_rule(const Config& config,
+                                                   const std::shared_ptr<nn::Model>& model,
+                                                   const learning::Loss& loss,
+                                                   const data::Dataset& dataset) {
+  std::vector<std::int64_t> sizes = dataset.images.sizes().vec();
+  sizes.front() = 1;
+  const at::Tensor example = at::zeros(
+      sizes, at::TensorOptions(precision_of(config)).device(at::Device(config.train.device)));
+  learning::RuleOptions options = config.learning.options;
+  options.seed = static_cast<std::uint64_t>(config.seed);
+  try {
+    return learning::make_rule(config.learning.rule, model, loss, options, example);
+  } catch (const std::invalid_argument& error) {
+    throw ConfigError(error.what(), fmt::format("learning.rule = \"{}\"", config.learning.rule),
+                      "change [learning] or [model]");
+  }
+}
+
 std::unique_ptr<optim::Optimizer> make_optimizer(const OptimizerConfig& config, nn::Model& model) {
   optim::NamedParameters parameters = optim::named_parameters(model);
   if (config.type == "sgd")

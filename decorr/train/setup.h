@@ -2,6 +2,7 @@
 
 #include "decorr/data/dataset.h"
 #include "decorr/data/loader.h"
+#include "decorr/learning/rule.h"
 #include "decorr/nn/model.h"
 #include "decorr/optim/optimizer.h"
 #include "decorr/train/config.h"
@@ -32,6 +33,14 @@ std::uint32_t fingerprint(const data::Dataset& dataset);
 /// settings or the images do not allow, a decorrelation pattern that matches no layer, or a device
 /// that is not there.
 std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset& dataset);
+
+/// Builds the learning rule that `config` describes for `model`, which it keeps and which has its
+/// type and device; images are those of `dataset`. Throws ConfigError for a rule that cannot serve
+/// the model.
+std::unique_ptr<learning::Rule> make_learning_rule(const Config& config,
+                                                   const std::shared_ptr<nn::Model>& model,
+                                                   const learning::Loss& loss,
+                                                   const data::Dataset& dataset);
 
 /// Builds the optimizer that `config` describes over all parameters of `model`.
 std::unique_ptr<optim::Optimizer> make_optimizer(const OptimizerConfig& config, nn::Model& model);

@@ -51,7 +51,6 @@ Trainer::Trainer(Config config, const std::filesystem::path& run_path, bool resu
   data_fingerprint_ = fingerprint(data_.train);
   model_ = make_model(config_, data_.train);
   optimizer_ = make_optimizer(config_.optimizer, *model_);
-  rule_ = learning::make_rule(config_.learning.rule, model_, loss_);
   train_loader_ =
       std::make_unique<data::Loader>(data_.train, training_loader(config_, data_.normalization));
   const data::LoaderOptions evaluation = evaluation_loader(config_, data_.normalization);
@@ -63,11 +62,11 @@ Trainer::Trainer(Config config, const std::filesystem::path& run_path, bool resu
   schedule_ = config_.optimizer.schedule_over(steps * config_.train.epochs);
 
   const std::optional<std::int64_t> latest = resume ? checkpoints_.latest() : std::nullopt;
-  if (latest) {
-    restore(*latest);
-  } else if (!config_.train.initial_weights.empty()) {
+  if (!latest && !config_.train.initial_weights.empty())
     load_initial_weights(*model_, config_, data_.train);
-  }
+  // After the initial weights, which feedback matrices may start from.
+  rule_ = make_learning_rule(config_, model_, loss_, data_.train);
+  if (latest) restore(*latest);
   resumed_ = latest.has_value();
   resumed_at_ = state_.step;
 }
@@ -133,7 +132,7 @@ bool Trainer::train_step(std::int64_t micro_batches) {
         optim::clip_gradient_norm(optimizer_->parameters(), config_.optimizer.clip_norm);
     if (!std::isfinite(norm)) return false;
   }
-  optimizer_->step(config_.optimizer.lr * schedule_.factor(state_.step));
+  rule_->step(*optimizer_, config_.optimizer.lr * schedule_.factor(state_.step));
   optimizer_->zero_grad();
   for (const nn::LayerUpdate& layer : nn::update(*model_, optimizer_.get()))
     note_skipped(layer.path, layer.report);

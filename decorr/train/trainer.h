@@ -69,6 +69,7 @@ class Trainer {
   std::int64_t rows_of(std::int64_t batch) const;
   std::int64_t epoch_rows() const;
   void finish_epoch(double train_seconds);
+  data::Batch probe(std::int64_t rows) const;
   nlohmann::ordered_json measure_layers();
   void note_skipped(const std::string& path, const whitening::UpdateReport& report);
   void report_skipped();

@@ -80,8 +80,13 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   /// differentiable.
   at::Tensor decorrelated(const at::Tensor& rows) const;
 
-  /// Whether observe() would cache now: training mode, and an update is due.
-  bool observes() const { return is_training() && due(); }
+  /// Whether observe() would cache now: training mode, not paused, and an update is due.
+  bool observes() const { return is_training() && !paused_ && due(); }
+
+  /// While paused, forward passes in training mode leave no sample: for passes that are not the one
+  /// that learns, such as a perturbed one.
+  void pause(bool on) { paused_ = on; }
+  bool paused() const { return paused_; }
 
   /// If observes(), caches the sample of `input` [N, n] for the next update. Layers that compute u
   /// in their own way call this instead of forward().
@@ -160,6 +165,7 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   RandomStream random_;
   std::shared_ptr<const Rule> rule_;
   RowSampler sampler_;
+  bool paused_ = false;
   at::Tensor matrix_, running_mean_, counters_, state_;
 };
 

@@ -118,6 +118,25 @@ def test_table_of_what_is_there(runs):
 """
 
 
+def test_an_interrupted_run_is_not_finished(runs):
+    write_run(runs / "net-lam0.1-eta0.002-2", [0.84], status="interrupted")
+    assert "\n1 unfinished" in sweep("net.toml", "--out", runs, "--table-only").stdout
+
+
+def test_a_norm_that_was_not_finite_does_not_count(runs):
+    write_run(runs / "net-lam1-eta0.002-1", [0.84], norms=(None, 3.0))
+    result = sweep("net.toml", "--out", runs, "--table-only")
+    assert "| 1 | 0.002 | 84.00 | - | 3 | 1 |" in result.stdout, result.stderr
+
+
+def test_refuses_finished_runs_of_other_settings(tmp_path, named_config):
+    out = tmp_path / "out"
+    run = write_run(out / "tiny-net-plain-1", [0.8], norms=(), method="none")
+    check_error(sweep(named_config, "--out", out, "--seeds", "1", "--decorr", PROGRAM), 2,
+                "optimizer.lr = 0.001", "0.003", str(run))
+    assert list(out.iterdir()) == [run]
+
+
 def test_refuses_to_mix_sweeps(runs):
     write_run(runs / "net-lam1-eta0.002-1", [0.84, 0.86, 0.88], lr=0.01)
     check_error(sweep("net.toml", "--out", runs, "--table-only"), 2, "optimizer.lr", str(runs))

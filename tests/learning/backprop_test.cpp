@@ -136,11 +136,16 @@ TEST(Backprop, TrainsWithTheDefaultPreset) {
 }
 
 TEST(Rule, RefusesAnUnknownName) {
-  EXPECT_THAT(rules(), ElementsAre("backprop"));
-  EXPECT_THAT(message_of([] {
-                make_rule("forward-forward", make_model("none").ptr(), Loss("cross-entropy"));
-              }),
-              HasSubstr("[learning] rule must be one of backprop, got \"forward-forward\""));
+  EXPECT_THAT(rules(), ElementsAre("backprop", "feedback-alignment", "direct-feedback-alignment",
+                                   "sign-symmetry", "kolen-pollack", "node-perturbation",
+                                   "weight-perturbation"));
+  EXPECT_THAT(
+      message_of(
+          [] { make_rule("forward-forward", make_model("none").ptr(), Loss("cross-entropy")); }),
+      HasSubstr(
+          "[learning] rule must be one of backprop, feedback-alignment, direct-feedback-alignment, "
+          "sign-symmetry, kolen-pollack, node-perturbation, weight-perturbation, got "
+          "\"forward-forward\""));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "tests/nn/support.h"
 #include <cmath>
@@ -73,6 +74,39 @@ TEST(Loss, GradientsAgreeWithTheFormulas) {
   const at::Tensor logits = nn::normal({5, 4}, 1);
   EXPECT_LE(nn::max_error(gradient("cross-entropy"), (at::softmax(logits, 1) - onehot) / 5), 1e-14);
   EXPECT_LE(nn::max_error(gradient("squared-error"), (logits - onehot) * 2 / 5), 1e-14);
+}
+
+TEST(Loss, DifferencesAreThoseOfTheLossesAndExactWhereTheyAreSmall) {
+  const at::Tensor from = RandomStream(1, 0).normal({6, 5}, at::kDouble) * 3;
+  const at::Tensor target = at::tensor({0, 1, 2, 3, 4, 0}, at::kLong);
+  for (const std::string& name : losses()) {
+    SCOPED_TRACE(name);
+    const Loss loss(name);
+    const at::Tensor step = RandomStream(1, 1).normal({6, 5}, at::kDouble);
+    for (const double size : {1e3, 1.0, 1e-4}) {
+      const at::Tensor to = from + size * step;
+      const at::Tensor differences = loss.difference(from, to, target);
+      for (std::int64_t i = 0; i < 6; ++i) {
+        const auto one = [&](const at::Tensor& z) {
+          return loss(z.narrow(0, i, 1), target.narrow(0, i, 1)).item<double>();
+        };
+        const double expected = one(to) - one(from);
+        EXPECT_NEAR(differences[i].item<double>(), expected, 1e-12 * std::max(1.0, size * size));
+      }
+    }
+    // A step that the losses themselves would lose: against its first order, whose error is of the
+    // second.
+    const at::Tensor leaf = from.clone().set_requires_grad(true);
+    const at::Tensor gradient = torch::autograd::grad({loss(leaf, target) * 6}, {leaf})[0];
+    const double size = 1e-12;
+    const at::Tensor to = from + size * step;
+    const at::Tensor first_order = (gradient * (to - from)).sum(1);
+    EXPECT_LE(((loss.difference(from, to, target) - first_order).abs() / first_order.abs())
+                  .max()
+                  .item<double>(),
+              1e-10);
+    EXPECT_EQ(loss.difference(from, from, target).abs().max().item<double>(), 0);
+  }
 }
 
 TEST(Loss, RefusesBadArguments) {

@@ -1,0 +1,41 @@
+#include "decorr/learning/feedback.h"
+
+#include "decorr/core/random.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace decorr::learning {
+
+double root_mean_square(const at::Tensor& weights) {
+  const at::NoGradGuard no_grad;
+  const double value = std::sqrt(weights.to(at::kDouble).square().mean().item<double>());
+  if (value > 0) return value;
+  const std::int64_t inputs = weights.numel() / weights.size(0);
+  return 1 / std::sqrt(3.0 * static_cast<double>(inputs));  // uniform in ±1/√n
+}
+
+at::Tensor random_matrix(at::IntArrayRef sizes, const at::Tensor& like, const std::string& init,
+                         double scale, const RandomStream& random) {
+  const at::NoGradGuard no_grad;
+  const at::TensorOptions options = like.options().requires_grad(false);
+  if (init == "normal") return random.normal(sizes, options).mul_(scale);
+  const double bound = scale * std::sqrt(3.0);
+  return random.uniform(sizes, -bound, bound, options);
+}
+
+BatchResult accumulate_through(const std::vector<at::Tensor>& matrices,
+                               const std::vector<TracedLayer>& layers, const Network& network,
+                               const Loss& loss, const at::Tensor& input, const at::Tensor& target,
+                               double weight) {
+  HookScope hooks;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (matrices[i].defined()) hooks.set(*layers[i].layer, {{}, {}, matrices[i]});
+  const at::Tensor logits = network.forward(input);
+  const at::Tensor value = loss(logits, target);
+  (weight * value).backward();
+  return {value.detach(), logits.detach()};
+}
+
+}  // namespace decorr::learning
