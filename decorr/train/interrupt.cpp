@@ -1,31 +1,61 @@
 #include "decorr/train/interrupt.h"
 
-#include <csignal>
+#include <atomic>
+#include <pthread.h>
 
 namespace decorr::train {
 namespace {
 
-volatile std::sig_atomic_t requested_signal = 0;
+std::atomic<bool> signal_came{false};
 
-void on_signal(int signal) { requested_signal = signal; }
+sigset_t interrupts() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+// Ends the watching thread.
+int farewell() { return SIGRTMIN; }
+
+// Waits for a signal of `set` and returns it.
+int wait_for(const sigset_t& set) {
+  int signal = 0;
+  sigwait(&set, &signal);
+  return signal;
+}
+
+void watch() {
+  sigset_t end;
+  sigemptyset(&end);
+  sigaddset(&end, farewell());
+  sigset_t any = interrupts();
+  sigaddset(&any, farewell());
+  if (wait_for(any) == farewell()) return;
+  signal_came = true;
+  // The next one finds its default action, here if nowhere else.
+  const sigset_t set = interrupts();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  wait_for(end);
+}
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  requested_signal = 0;
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  // SA_RESETHAND: the second signal finds the default action. SA_RESTART: no I/O fails half-way.
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  signal_came = false;
+  sigset_t blocked = interrupts();
+  sigaddset(&blocked, farewell());
+  pthread_sigmask(SIG_BLOCK, &blocked, &mask_before_);
+  watcher_ = std::thread(watch);
 }
 
 InterruptGuard::~InterruptGuard() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  pthread_kill(watcher_.native_handle(), farewell());
+  watcher_.join();
+  pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
-bool InterruptGuard::requested() const { return requested_signal != 0; }
+bool InterruptGuard::requested() const { return signal_came; }
 
 }  // namespace decorr::train

@@ -24,6 +24,11 @@ CONVNET = {
     "model": {"type": "convnet", "hidden": None, "conv_widths": [4, 4], "dense_widths": [8]},
     "decorrelation": {"max_samples": 32}, "train": {"epochs": 12, "checkpoint_every": 3},
 }
+KOLEN_POLLACK = {"learning": {"rule": "kolen-pollack", "alignment": True},
+                 "optimizer": {"weight_decay": 0.1}, **PLAIN}
+SIGN_SYMMETRY = {"learning": {"rule": "sign-symmetry", "magnitude": "batch"}, **PLAIN}
+NODE_PERTURBATION = {"learning": {"rule": "node-perturbation", "alignment": True},
+                     "train": {"epochs": 40, "checkpoint_every": 3, "accumulate": 2}}
 SGD = {"optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9}, **PLAIN}
 
 
@@ -34,8 +39,10 @@ def reference(tmp_path, data, settings):
     return config, tmp_path / "reference"
 
 
-@pytest.mark.parametrize("settings", [PLAIN, EVERYTHING, STANDARDIZE, SGD, CONVNET],
-                         ids=["plain", "everything", "standardize", "sgd", "convnet"])
+@pytest.mark.parametrize("settings", [PLAIN, EVERYTHING, STANDARDIZE, SGD, CONVNET, KOLEN_POLLACK,
+                                      SIGN_SYMMETRY, NODE_PERTURBATION],
+                         ids=["plain", "everything", "standardize", "sgd", "convnet",
+                              "kolen-pollack", "sign-symmetry", "node-perturbation"])
 def test_kill_at_random_moments(tmp_path, data, settings):
     config, expected = reference(tmp_path, data, settings)
     last_step = rows(expected)[-1]["step"]
@@ -99,6 +106,18 @@ def test_interrupts_write_a_checkpoint(tmp_path, data, number):
     assert json.loads(check_success(decorr("eval", run, "--json")).stdout)["step"] == stopped
     check_success(train(config, run, "--resume"))
     check_same_end(run, expected)
+
+
+def test_interrupts_do_not_disturb_the_kernels(tmp_path, data):
+    # A kernel for a long sum may have its stack in a buffer: no place for a signal handler's frame.
+    config = write_config(tmp_path / "config.toml", data, model={"hidden": [2000, 2000]},
+                          decorrelation={"method": "none"}, train={"epochs": 1000})
+    moments = random.Random(5)
+    for number in range(6):
+        process = start_until_checkpoint(config, tmp_path / f"run-{number}")
+        time.sleep(moments.uniform(0.1, 0.4))
+        process.send_signal(signal.SIGTERM)
+        assert finish(process).returncode == 130
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path, data):
