@@ -21,8 +21,7 @@ double length(const at::Tensor& tensor) { return tensor.to(at::kDouble).norm().i
 double angle(const at::Tensor& a, const at::Tensor& b) {
   const double product = length(a) * length(b);
   if (!(product > 0)) return std::numeric_limits<double>::quiet_NaN();
-  const double cosine =
-      (a.to(at::kDouble) * b.to(at::kDouble)).sum().item<double>() / product;
+  const double cosine = (a.to(at::kDouble) * b.to(at::kDouble)).sum().item<double>() / product;
   return kDegrees * std::acos(std::clamp(cosine, -1.0, 1.0));
 }
 
@@ -34,8 +33,7 @@ class KeptGradients {
     clear();
   }
   ~KeptGradients() {
-    for (std::size_t i = 0; i < parameters_.size(); ++i)
-      parameters_[i].mutable_grad() = kept_[i];
+    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].mutable_grad() = kept_[i];
   }
   KeptGradients(const KeptGradients&) = delete;
   KeptGradients& operator=(const KeptGradients&) = delete;
@@ -80,10 +78,11 @@ std::vector<LayerAlignment> measure_alignment(Rule& rule, Network network, const
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto& [path, layer] = layers[i];
     const at::Tensor matrix = rule.feedback(path);
-    const double of_feedback = matrix.defined()
-                                   ? angle(layer->from_input(matrix), layer->from_input(layer->weights()))
-                                   : std::numeric_limits<double>::quiet_NaN();
-    result.push_back({path, angle(own[i], exact[i]), length(own[i]) / length(exact[i]), of_feedback});
+    const double of_feedback =
+        matrix.defined() ? angle(layer->from_input(matrix), layer->from_input(layer->weights()))
+                         : std::numeric_limits<double>::quiet_NaN();
+    result.push_back(
+        {path, angle(own[i], exact[i]), length(own[i]) / length(exact[i]), of_feedback});
   }
   return result;
 }

@@ -20,11 +20,11 @@ FeedbackAlignment::FeedbackAlignment(Network network, Loss loss, const RuleOptio
     const at::Tensor& weights = layers_[i].layer->weights();
     at::Tensor matrix;
     if (!layers_[i].reads_data) {
-      matrix = options.feedback_init == "weights"
-                   ? weights.detach() * options.feedback_scale
-                   : random_matrix(weights.sizes(), weights, options.feedback_init,
-                                   options.feedback_scale * root_mean_square(weights),
-                                   random.at(i));
+      matrix =
+          options.feedback_init == "weights"
+              ? weights.detach() * options.feedback_scale
+              : random_matrix(weights.sizes(), weights, options.feedback_init,
+                              options.feedback_scale * root_mean_square(weights), random.at(i));
       if (options.feedback_space == "input") layers_[i].layer->add_companion(matrix);
     }
     matrices_.push_back(matrix);

@@ -51,8 +51,8 @@ std::vector<TracedLayer> trace_layers(const Network& network, const at::Tensor& 
         return traced.layer == located.layer;
       });
       if (known == order.end()) {
-        order.push_back({located.path, located.layer, !input.requires_grad(),
-                         input.sizes().slice(1).vec()});
+        order.push_back(
+            {located.path, located.layer, !input.requires_grad(), input.sizes().slice(1).vec()});
       } else if (input.requires_grad()) {
         known->reads_data = false;
       }
@@ -96,11 +96,11 @@ void check_perturbable(const Network& network, const std::string& rule) {
                    rule, shown(item.key()));
   }
   for (const auto& item : network.module->named_parameters())
-    check_argument(!item.value().requires_grad() ||
-                       served.count(item.value().unsafeGetTensorImpl()) > 0,
-                   "[{}] cannot train {}, which belongs to no decorrelated layer: freeze it, or "
-                   "use weight-perturbation",
-                   rule, item.key());
+    check_argument(
+        !item.value().requires_grad() || served.count(item.value().unsafeGetTensorImpl()) > 0,
+        "[{}] cannot train {}, which belongs to no decorrelated layer: freeze it, or "
+        "use weight-perturbation",
+        rule, item.key());
 }
 
 HookScope::~HookScope() {

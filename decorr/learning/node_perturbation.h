@@ -20,8 +20,8 @@ namespace decorr::learning {
 ///  - iterative: a pass for each layer, with noise on that layer alone.
 ///  - activity-based (Dalm, van Gerven, Ahmad, arXiv 2310.00965): noise on all layers, and in place
 ///    of ξ the change δa = ã - a that it makes in all P pre-activations of a sample,
-///    ∇W = mean of P·(L̃ - L)/‖δa‖² · δa·uᵀ, the norm over all layers: a directional derivative along
-///    the way that the network went, not an unbiased gradient.
+///    ∇W = mean of P·(L̃ - L)/‖δa‖² · δa·uᵀ, the norm over all layers: a directional derivative
+///    along the way that the network went, not an unbiased gradient.
 /// With `antithetic`, L̃ - L is (L(+ξ) - L(-ξ))/2, and δa is half the difference of the two passes.
 ///
 /// Only the clean pass feeds the statistics of the Decorrelators. With `mean` batch the noise of a

@@ -24,10 +24,10 @@ SignSymmetry::SignSymmetry(Network network, Loss loss, const RuleOptions& option
     const double scale = options.feedback_scale * root_mean_square(weights);
     at::Tensor magnitude;
     if (!layers_[i].reads_data)
-      magnitude = options.magnitude == "fixed"
-                      ? random_matrix(weights.sizes(), weights, "uniform", scale, random_.at(i))
-                            .abs_()
-                      : at::full({}, scale, weights.options().requires_grad(false));
+      magnitude =
+          options.magnitude == "fixed"
+              ? random_matrix(weights.sizes(), weights, "uniform", scale, random_.at(i)).abs_()
+              : at::full({}, scale, weights.options().requires_grad(false));
     magnitudes_.push_back(magnitude);
   }
 }

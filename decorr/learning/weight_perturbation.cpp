@@ -63,14 +63,15 @@ BatchResult WeightPerturbation::accumulate(const at::Tensor& input, const at::Te
 
   std::vector<at::Tensor> noise;
   for (std::size_t i = 0; i < parameters_.size(); ++i)
-    noise.push_back(draw.at(i)
-                        .normal(parameters_[i].sizes(), parameters_[i].options().requires_grad(false))
-                        .mul_(options_.sigma));
+    noise.push_back(
+        draw.at(i)
+            .normal(parameters_[i].sizes(), parameters_[i].options().requires_grad(false))
+            .mul_(options_.sigma));
   const at::Tensor above = perturbed(input, noise, 1);
   const at::Tensor from = options_.antithetic ? perturbed(input, noise, -1) : clean;
   const double change = loss_.difference(from, above, target).mean().item<double>();
-  const double factor = weight * (options_.antithetic ? 0.5 : 1) * change /
-                        (options_.sigma * options_.sigma);
+  const double factor =
+      weight * (options_.antithetic ? 0.5 : 1) * change / (options_.sigma * options_.sigma);
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     nn::add_gradient(parameters_[i], noise[i].mul_(factor));
   return {loss, clean};

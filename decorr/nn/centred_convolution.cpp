@@ -40,10 +40,8 @@ class FeedbackConvolution : public torch::autograd::Function<FeedbackConvolution
                             const Optional& optional_bias, const at::Tensor& feedback,
                             at::IntArrayRef stride, at::IntArrayRef padding,
                             at::IntArrayRef dilation, std::int64_t groups) {
-    const ConvolutionSteps steps{{stride[0], stride[1]},
-                                 {padding[0], padding[1]},
-                                 {dilation[0], dilation[1]},
-                                 groups};
+    const ConvolutionSteps steps{
+        {stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}, groups};
     const at::Tensor mean = optional_mean.value_or(at::Tensor());
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     context->save_for_backward({input, mean, kernel, feedback});
@@ -93,8 +91,7 @@ class FeedbackConvolution : public torch::autograd::Function<FeedbackConvolution
 at::Tensor centred_convolution(const at::Tensor& input, const at::Tensor& mean,
                                const at::Tensor& kernel, const at::Tensor& bias,
                                const ConvolutionSteps& steps) {
-  const at::Tensor offset =
-      mean.defined() ? bias - response(kernel, mean, steps.groups) : bias;
+  const at::Tensor offset = mean.defined() ? bias - response(kernel, mean, steps.groups) : bias;
   return at::convolution(input, kernel, offset, steps.stride, steps.padding, steps.dilation,
                          /*transposed=*/false, /*output_padding=*/{0, 0}, steps.groups);
 }
@@ -114,8 +111,7 @@ at::Tensor kernel_gradient(const at::Tensor& input, const at::Tensor& mean,
                            const at::Tensor& kernel, const at::Tensor& error,
                            const ConvolutionSteps& steps) {
   const at::NoGradGuard no_grad;
-  at::Tensor gradient =
-      convolution_gradients(error, input, kernel, steps, false, true).second;
+  at::Tensor gradient = convolution_gradients(error, input, kernel, steps, false, true).second;
   if (mean.defined()) {
     const at::Tensor errors = error.sum({0, 2, 3}).view({steps.groups, -1, 1});
     const at::Tensor means = mean.view({steps.groups, 1, -1});

@@ -108,10 +108,8 @@ TEST(DirectFeedbackAlignment, EqualsItsClosedFormOnAConvolutionalNetwork) {
       auto& module = dynamic_cast<torch::nn::Module&>(*layers[i].layer);
       inputs.push_back(h);
       for (const char* name : {"weight", "bias"})
-        leaves.push_back(
-            module.named_parameters()[name].detach().clone().set_requires_grad(true));
-      outputs.push_back(
-          naive_block(*layers[i].layer, i, h, leaves[2 * i], leaves[2 * i + 1]));
+        leaves.push_back(module.named_parameters()[name].detach().clone().set_requires_grad(true));
+      outputs.push_back(naive_block(*layers[i].layer, i, h, leaves[2 * i], leaves[2 * i + 1]));
       h = outputs.back().detach();
     }
     const at::Tensor error = output_error(h, target);
@@ -120,8 +118,8 @@ TEST(DirectFeedbackAlignment, EqualsItsClosedFormOnAConvolutionalNetwork) {
       if (i < 5)
         received = at::matmul(error, state.at(layers[i + 1].path + ".feedback").t())
                        .view(outputs[i].sizes());
-      const auto expected = torch::autograd::grad(
-          {outputs[i]}, {leaves[2 * i], leaves[2 * i + 1]}, {received});
+      const auto expected =
+          torch::autograd::grad({outputs[i]}, {leaves[2 * i], leaves[2 * i + 1]}, {received});
       EXPECT_LE(max_error(gradients[2 * i].second, expected[0]), 1e-13) << i;
       EXPECT_LE(max_error(gradients[2 * i + 1].second, expected[1]), 1e-13) << i;
     }
@@ -133,14 +131,14 @@ TEST(DirectFeedbackAlignment, RefusesWhatItCannotServe) {
   const auto model = small_convnet(quick("none"));
   RuleOptions options;
   options.feedback_init = "weights";
-  EXPECT_THAT(message_of([&] {
-                DirectFeedbackAlignment(model, loss, options, pictures(1, 0));
-              }),
+  EXPECT_THAT(message_of([&] { DirectFeedbackAlignment(model, loss, options, pictures(1, 0)); }),
               HasSubstr("feedback_init must be uniform or normal"));
   // A network that takes images of any size gives its layers other errors for each.
   nn::ResNet18 resnet(nn::ResNet18Options(2, 4).width(4).batch_norm(false));
   DirectFeedbackAlignment rule(resnet, loss, {}, at::ones({1, 2, 16, 16}));
-  EXPECT_THAT(message_of([&] { rule.accumulate(at::ones({2, 2, 24, 16}), labels(2, 4, 1)); }),
+  EXPECT_THAT(message_of([&] {
+                rule.accumulate(at::ones({2, 2, 24, 16}), labels(2, 4, 1));
+              }),
               HasSubstr("blocks.0.conv1 reads samples of [4, 24, 16], the rule was built for "
                         "[4, 16, 16]"));
 }

@@ -73,8 +73,8 @@ TEST(FeedbackAlignment, EqualsItsFormula) {
   at::Tensor h = x;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     auto& layer = dynamic_cast<nn::LinearImpl&>(*layers[i].layer);
-    u.push_back(at::matmul(h - layer.decorrelator()->running_mean(),
-                           layer.decorrelator()->matrix().t()));
+    u.push_back(
+        at::matmul(h - layer.decorrelator()->running_mean(), layer.decorrelator()->matrix().t()));
     a.push_back(at::matmul(u[i], layer.weight.t()) + layer.bias);
     h = at::tanh(a[i]);
   }
@@ -253,10 +253,9 @@ class OneConvolutionImpl : public nn::Model, public torch::nn::Cloneable<OneConv
   OneConvolutionImpl(const nn::ConvCase<2>& item, const whitening::DecorrelatorOptions& options)
       : looks_(item.looks) {
     const nn::DecorrelationPlan plan = nn::everywhere(options);
-    mix_ = register_module(
-        "mix", nn::Conv2d(nn::Conv2dOptions(torch::nn::Conv2dOptions(2, 4, 1))
-                              .decorrelation(options)
-                              .random(RandomStream(3, "mix"))));
+    mix_ = register_module("mix", nn::Conv2d(nn::Conv2dOptions(torch::nn::Conv2dOptions(2, 4, 1))
+                                                 .decorrelation(options)
+                                                 .random(RandomStream(3, "mix"))));
     conv_ = register_module("conv", nn::Conv2d(nn::Conv2dOptions(item.options)
                                                    .decorrelation(options)
                                                    .random(RandomStream(3, "conv"))));
@@ -365,9 +364,9 @@ TEST(FeedbackRules, FeedbackHasTheScaleOfTheWeights) {
       const at::Tensor weights = located.layer->weights().detach();
       const double rms = weights.square().mean().sqrt().item<double>();
       const double expected =
-          3 * (rms > 0 ? rms
-                       : 1 / std::sqrt(3.0 * static_cast<double>(weights.numel() /
-                                                                 weights.size(0))));
+          3 * (rms > 0
+                   ? rms
+                   : 1 / std::sqrt(3.0 * static_cast<double>(weights.numel() / weights.size(0))));
       // The mean square of q entries has a standard error of at most √(2/q).
       const double error = std::sqrt(2.0 / static_cast<double>(b.numel()));
       EXPECT_NEAR(b.square().mean().item<double>() / (expected * expected), 1, 6 * error);
@@ -457,8 +456,8 @@ TEST(FeedbackRules, RefuseWhatTheyCannotServe) {
   const Loss loss("cross-entropy");
   const auto model = small_mlp(quick("none"));
   const at::Tensor x = rows(2, 0);
-  for (const char* name : {"feedback-alignment", "direct-feedback-alignment", "sign-symmetry",
-                           "kolen-pollack"}) {
+  for (const char* name :
+       {"feedback-alignment", "direct-feedback-alignment", "sign-symmetry", "kolen-pollack"}) {
     SCOPED_TRACE(name);
     EXPECT_THAT(message_of([&] { make_rule(name, model, loss); }),
                 HasSubstr(std::string("[") + name + "] needs an example of the network's input"));

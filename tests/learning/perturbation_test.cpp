@@ -86,8 +86,7 @@ Sampled sample(Rule& rule, torch::nn::Module& model, const Projections& seen, co
                const at::Tensor& target, int draws) {
   std::vector<at::Tensor> values;
   values.reserve(static_cast<std::size_t>(draws));
-  for (int i = 0; i < draws; ++i)
-    values.push_back(seen.of(gradients_of(rule, model, x, target)));
+  for (int i = 0; i < draws; ++i) values.push_back(seen.of(gradients_of(rule, model, x, target)));
   const at::Tensor all = at::stack(values);
   return {all.mean(0), all.std(0) / std::sqrt(static_cast<double>(draws))};
 }
@@ -171,13 +170,12 @@ TEST(NodePerturbation, EstimatesTheGradientOfConvolutions) {
   const at::Tensor x = pictures(64, 1), target = classes_of(x);
   for (const char* method : {"none", "norm-preserving"}) {
     SCOPED_TRACE(method);
-    auto model = std::make_shared<nn::ConvNetImpl>(
-        nn::ConvNetOptions({2, 8, 6}, 4)
-            .conv_widths({3, 3})
-            .dense_widths({})
-            .activation("tanh")
-            .decorrelation(nn::everywhere(quick(method)))
-            .seed(2));
+    auto model = std::make_shared<nn::ConvNetImpl>(nn::ConvNetOptions({2, 8, 6}, 4)
+                                                       .conv_widths({3, 3})
+                                                       .dense_widths({})
+                                                       .activation("tanh")
+                                                       .decorrelation(nn::everywhere(quick(method)))
+                                                       .seed(2));
     model->to(at::kDouble);
     expect_unbiased(model, x, target, "node-perturbation", options_with("simultaneous", false),
                     std::string(method) == "none" ? 4000 : 1500);
@@ -197,13 +195,13 @@ TEST(WeightPerturbation, EstimatesTheGradient) {
       expect_unbiased(mlp, x, classes_of(x), "weight-perturbation",
                       options_with("simultaneous", antithetic), 12000);
     }
-  auto convnet = std::make_shared<nn::ConvNetImpl>(
-      nn::ConvNetOptions({2, 4, 4}, 4)
-          .conv_widths({2, 2})
-          .dense_widths({})
-          .activation("tanh")
-          .decorrelation(nn::everywhere(quick("norm-preserving")))
-          .seed(2));
+  auto convnet =
+      std::make_shared<nn::ConvNetImpl>(nn::ConvNetOptions({2, 4, 4}, 4)
+                                            .conv_widths({2, 2})
+                                            .dense_widths({})
+                                            .activation("tanh")
+                                            .decorrelation(nn::everywhere(quick("norm-preserving")))
+                                            .seed(2));
   convnet->to(at::kDouble);
   const at::Tensor x = nn::correlated({8, 2, 4, 4}, 1);
   expect_unbiased(convnet, x, classes_of(x), "weight-perturbation",
@@ -255,16 +253,18 @@ TEST(NodePerturbation, EqualsItsClosedForm) {
         const NaivePass clean = naive_pass(*model, x, {});
         std::vector<at::Tensor> noise, negative;
         for (std::size_t i = 0; i < clean.a.size(); ++i) {
-          noise.push_back(RandomStream(5, "node perturbation").at(1).at(i).normal(
-                              clean.a[i].sizes(), kFloat64) *
+          noise.push_back(RandomStream(5, "node perturbation")
+                              .at(1)
+                              .at(i)
+                              .normal(clean.a[i].sizes(), kFloat64) *
                           sigma);
           negative.push_back(-noise.back());
         }
         const NaivePass above = naive_pass(*model, x, noise);
         const NaivePass below = antithetic ? naive_pass(*model, x, negative) : clean;
         const double half = antithetic ? 0.5 : 1;
-        const at::Tensor change = half * (naive_losses(above.a.back(), target) -
-                                          naive_losses(below.a.back(), target));
+        const at::Tensor change =
+            half * (naive_losses(above.a.back(), target) - naive_losses(below.a.back(), target));
         at::Tensor squares = at::zeros({10}, kFloat64);
         for (std::size_t i = 0; i < clean.a.size(); ++i)
           squares += (half * (above.a[i] - below.a[i])).square().sum(1);
@@ -348,8 +348,8 @@ TEST(PerturbationRules, OnlyTheCleanPassFeedsStatistics) {
     update(*plain);
     EXPECT_EQ(nn::difference(*model, *plain), "");
   }
-  nn::ResNet18 model(nn::ResNet18Options(2, 4).width(4).decorrelation(
-      nn::everywhere(quick("norm-preserving"))));
+  nn::ResNet18 model(
+      nn::ResNet18Options(2, 4).width(4).decorrelation(nn::everywhere(quick("norm-preserving"))));
   const auto twin = std::dynamic_pointer_cast<nn::ResNet18Impl>(model->clone());
   const at::Tensor images = nn::normal({4, 2, 16, 16}, 1).to(at::kFloat);
   make_rule("weight-perturbation", model, Loss("cross-entropy"))
@@ -389,10 +389,9 @@ TEST(PerturbationRules, RefuseWhatTheyCannotServe) {
   // Classes that the outputs do not have, and outputs that are no logits.
   const auto model = small_mlp(quick("none"));
   for (const char* name : {"node-perturbation", "weight-perturbation"})
-    EXPECT_THAT(message_of([&] {
-                  make_rule(name, model, loss)->accumulate(rows(4, 0), labels(4, 9, 0));
-                }),
-                HasSubstr("[Loss] classes must be in [0, 4)"));
+    EXPECT_THAT(
+        message_of([&] { make_rule(name, model, loss)->accumulate(rows(4, 0), labels(4, 9, 0)); }),
+        HasSubstr("[Loss] classes must be in [0, 4)"));
 }
 
 }  // namespace

@@ -18,10 +18,9 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<std::string> kRules = {"backprop",          "feedback-alignment",
-                                         "direct-feedback-alignment", "sign-symmetry",
-                                         "kolen-pollack",     "node-perturbation",
-                                         "weight-perturbation"};
+const std::vector<std::string> kRules = {
+    "backprop",      "feedback-alignment", "direct-feedback-alignment", "sign-symmetry",
+    "kolen-pollack", "node-perturbation",  "weight-perturbation"};
 
 // Two classes that the first numbers of a sample tell.
 at::Tensor classes_of(const at::Tensor& x) {
@@ -75,9 +74,8 @@ void expect_trains(const std::shared_ptr<Model>& model, const std::string& name,
 }
 
 std::shared_ptr<nn::MlpImpl> wide_mlp(const std::string& method) {
-  return std::make_shared<nn::MlpImpl>(nn::MlpOptions(6, {16, 16}, 2)
-                                           .decorrelation(nn::everywhere(quick(method)))
-                                           .seed(3));
+  return std::make_shared<nn::MlpImpl>(
+      nn::MlpOptions(6, {16, 16}, 2).decorrelation(nn::everywhere(quick(method))).seed(3));
 }
 
 std::shared_ptr<nn::ConvNetImpl> wide_convnet(const std::string& method) {
@@ -155,8 +153,8 @@ TEST(LearningRules, TrainEveryModel) {
 }
 
 TEST(LearningRules, WeightedMicroBatchesAddUpToTheBatch) {
-  for (const char* name : {"feedback-alignment", "direct-feedback-alignment", "sign-symmetry",
-                           "kolen-pollack"}) {
+  for (const char* name :
+       {"feedback-alignment", "direct-feedback-alignment", "sign-symmetry", "kolen-pollack"}) {
     SCOPED_TRACE(name);
     const at::Tensor x = rows(30, 1), target = labels(30, 4, 1);
     const auto gradients = [&](std::vector<std::int64_t> counts) {
@@ -203,10 +201,10 @@ class DoubledBackprop : public Rule {
 };
 
 TEST(LearningRules, OnesOwnCanBeRegistered) {
-  register_rule("doubled", [](Network network, const Loss& loss, const RuleOptions&,
-                              const at::Tensor&) {
-    return std::make_unique<DoubledBackprop>(std::move(network), loss);
-  });
+  register_rule("doubled",
+                [](Network network, const Loss& loss, const RuleOptions&, const at::Tensor&) {
+                  return std::make_unique<DoubledBackprop>(std::move(network), loss);
+                });
   const auto model = small_mlp(quick("none"));
   const at::Tensor x = rows(8, 1), target = labels(8, 4, 1);
   make_rule("doubled", model, Loss("cross-entropy"))->accumulate(x, target);
@@ -257,7 +255,8 @@ TEST(Alignment, ChangesNothing) {
     SCOPED_TRACE(name);
     RuleOptions options;
     options.magnitude = "batch";
-    const auto model = small_mlp(quick("norm-preserving")), twin = small_mlp(quick("norm-preserving"));
+    const auto model = small_mlp(quick("norm-preserving")),
+               twin = small_mlp(quick("norm-preserving"));
     const auto rule = make_rule(name, model, loss, options, x);
     const auto other = make_rule(name, twin, loss, options, x);
     for (int i = 0; i < 3; ++i) {
