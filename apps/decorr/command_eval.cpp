@@ -1,4 +1,5 @@
 #include "decorr/core/threads.h"
+#include "decorr/linalg/precision.h"
 #include "decorr/train/checkpoint_model.h"
 #include "decorr/train/checkpoint_store.h"
 #include "decorr/train/evaluate.h"
@@ -58,6 +59,7 @@ int evaluate(const Arguments& arguments) try {
   train::Config config = train::load_run_config(arguments.run);
   if (!arguments.root.empty()) config.data.root = arguments.root;
   set_threads(static_cast<int>(config.train.threads));
+  const linalg::ProductPrecision precision(train::rounds_products(config));
   const train::CheckpointStore store(train::RunDirectory(arguments.run).checkpoints(), 1);
   const std::int64_t step = step_of(arguments.checkpoint, store, arguments.run);
   const train::Checkpoint checkpoint = store.load(step);

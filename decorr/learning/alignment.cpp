@@ -68,10 +68,13 @@ std::vector<LayerAlignment> measure_alignment(Rule& rule, Network network, const
   const nn::NoStatistics no_statistics(*network.module);
   KeptGradients kept(*network.module);
   const auto state = rule.state_dict();
+  nn::ReplayedDraws draws(*network.module);  // the same dropout for both, and for what follows
   const std::vector<at::Tensor> own = gradients(rule, layers, kept, input, target);
   rule.load_state_dict(state);
   Backprop backprop(std::move(network), loss);
+  draws.rewind();
   const std::vector<at::Tensor> exact = gradients(backprop, layers, kept, input, target);
+  draws.rewind();
 
   const at::NoGradGuard no_grad;
   std::vector<LayerAlignment> result;

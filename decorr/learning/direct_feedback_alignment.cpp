@@ -65,14 +65,15 @@ BatchResult DirectFeedbackAlignment::accumulate(const at::Tensor& input, const a
   std::vector<std::size_t> owners;
   HookScope hooks;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    if (!matrices_[i].defined()) continue;
     nn::LayerHooks hook;
     hook.input = [&, i](const at::Tensor& x) {
       if (!x.requires_grad()) return x;
-      check_argument(x.sizes().slice(1).vec() == layers_[i].input_sizes,
-                     "[{}] {} reads samples of [{}], the rule was built for [{}]", kName,
-                     layers_[i].path, fmt::join(x.sizes().slice(1), ", "),
-                     fmt::join(layers_[i].input_sizes, ", "));
+      if (!input.requires_grad()) check_reads_data(layers_[i], x, kName);
+      if (!matrices_[i].defined()) return x;
+      check_argument(
+          x.size(0) == input.size(0) && x.sizes().slice(1).vec() == layers_[i].input_sizes,
+          "[{}] {} must read [{}, {}] as when the rule was built, got [{}]", kName, layers_[i].path,
+          input.size(0), fmt::join(layers_[i].input_sizes, ", "), fmt::join(x.sizes(), ", "));
       roots.push_back(x);
       owners.push_back(i);
       return x.detach();
@@ -100,10 +101,7 @@ BatchResult DirectFeedbackAlignment::accumulate(const at::Tensor& input, const a
 }
 
 std::map<std::string, at::Tensor> DirectFeedbackAlignment::state() const {
-  std::map<std::string, at::Tensor> result;
-  for (std::size_t i = 0; i < layers_.size(); ++i)
-    if (matrices_[i].defined()) result.emplace(layers_[i].path + ".feedback", matrices_[i]);
-  return result;
+  return by_path(layers_, matrices_, "feedback");
 }
 
 }  // namespace decorr::learning

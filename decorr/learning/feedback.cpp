@@ -4,7 +4,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace decorr::learning {
 
@@ -28,14 +30,37 @@ at::Tensor random_matrix(at::IntArrayRef sizes, const at::Tensor& like, const st
 BatchResult accumulate_through(const std::vector<at::Tensor>& matrices,
                                const std::vector<TracedLayer>& layers, const Network& network,
                                const Loss& loss, const at::Tensor& input, const at::Tensor& target,
-                               double weight) {
+                               double weight, const std::string& rule) {
   HookScope hooks;
-  for (std::size_t i = 0; i < layers.size(); ++i)
-    if (matrices[i].defined()) hooks.set(*layers[i].layer, {{}, {}, matrices[i]});
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    nn::LayerHooks hook;
+    hook.feedback = matrices[i];
+    if (!input.requires_grad())
+      hook.input = [&, i](const at::Tensor& x) {
+        check_reads_data(layers[i], x, rule);
+        return x;
+      };
+    hooks.set(*layers[i].layer, std::move(hook));
+  }
   const at::Tensor logits = network.forward(input);
   const at::Tensor value = loss(logits, target);
   (weight * value).backward();
   return {value.detach(), logits.detach()};
+}
+
+std::map<std::string, at::Tensor> by_path(const std::vector<TracedLayer>& layers,
+                                          const std::vector<at::Tensor>& tensors,
+                                          const std::string& name) {
+  std::map<std::string, at::Tensor> result;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (tensors[i].defined()) result.emplace(layers[i].path + "." + name, tensors[i]);
+  return result;
+}
+
+std::size_t index_of(const std::vector<TracedLayer>& layers, const std::string& path) {
+  const auto found = std::find_if(layers.begin(), layers.end(),
+                                  [&](const TracedLayer& traced) { return traced.path == path; });
+  return static_cast<std::size_t>(found - layers.begin());
 }
 
 }  // namespace decorr::learning

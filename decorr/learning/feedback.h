@@ -5,7 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
+#include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,19 @@ at::Tensor random_matrix(at::IntArrayRef sizes, const at::Tensor& like, const st
                          double scale, const RandomStream& random);
 
 /// Backpropagates the error of a batch with `matrices[i]` in place of the weights of `layers[i]` on
-/// the way back; an undefined matrix leaves the layer as it is. As Rule::accumulate().
+/// the way back; undefined for layers that read the data. As Rule::accumulate(); `rule` is what
+/// errors call the rule.
 BatchResult accumulate_through(const std::vector<at::Tensor>& matrices,
                                const std::vector<TracedLayer>& layers, const Network& network,
                                const Loss& loss, const at::Tensor& input, const at::Tensor& target,
-                               double weight);
+                               double weight, const std::string& rule);
+
+/// The defined ones of `tensors`, one a layer, by `<path of the layer>.<name>`.
+std::map<std::string, at::Tensor> by_path(const std::vector<TracedLayer>& layers,
+                                          const std::vector<at::Tensor>& tensors,
+                                          const std::string& name);
+
+/// Index of the layer at `path`; the number of layers if there is none.
+std::size_t index_of(const std::vector<TracedLayer>& layers, const std::string& path);
 
 }  // namespace decorr::learning

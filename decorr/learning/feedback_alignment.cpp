@@ -11,10 +11,10 @@ namespace decorr::learning {
 
 FeedbackAlignment::FeedbackAlignment(Network network, Loss loss, const RuleOptions& options,
                                      const at::Tensor& example, const std::string& name)
-    : network_(std::move(network)), loss_(std::move(loss)) {
+    : network_(std::move(network)), loss_(std::move(loss)), name_(name) {
   options.validate();
-  check_error_path(network_, name);
-  layers_ = trace_layers(network_, example, name);
+  check_error_path(network_, name_);
+  layers_ = trace_layers(network_, example, name_);
   const RandomStream random(options.seed, "feedback");
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const at::Tensor& weights = layers_[i].layer->weights();
@@ -38,20 +38,16 @@ FeedbackAlignment::~FeedbackAlignment() {
 
 BatchResult FeedbackAlignment::accumulate(const at::Tensor& input, const at::Tensor& target,
                                           double weight) {
-  return accumulate_through(matrices_, layers_, network_, loss_, input, target, weight);
+  return accumulate_through(matrices_, layers_, network_, loss_, input, target, weight, name_);
 }
 
 at::Tensor FeedbackAlignment::feedback(const std::string& path) const {
-  for (std::size_t i = 0; i < layers_.size(); ++i)
-    if (layers_[i].path == path) return matrices_[i];
-  return {};
+  const std::size_t index = index_of(layers_, path);
+  return index < layers_.size() ? matrices_[index] : at::Tensor();
 }
 
 std::map<std::string, at::Tensor> FeedbackAlignment::state() const {
-  std::map<std::string, at::Tensor> result;
-  for (std::size_t i = 0; i < layers_.size(); ++i)
-    if (matrices_[i].defined()) result.emplace(layers_[i].path + ".feedback", matrices_[i]);
-  return result;
+  return by_path(layers_, matrices_, "feedback");
 }
 
 }  // namespace decorr::learning

@@ -44,6 +44,7 @@ class FeedbackAlignment : public Rule {
  private:
   Network network_;
   Loss loss_;
+  std::string name_;
   std::vector<TracedLayer> layers_;
   std::vector<at::Tensor> matrices_;  // B of each layer; undefined where it reads the data
 };

@@ -11,7 +11,8 @@ namespace decorr::learning {
 ///     B ← B + ΔW + lr·λ·(W_old - B),
 ///
 /// so that W - B shrinks by (1 - lr·λ) a step: with decay B converges to W without ever reading it;
-/// without, the two keep their distance while both grow.
+/// without, the two keep their distance, and align only as far as both grow alike. Weights that
+/// take no step (frozen, or without gradient) leave their B alone.
 class KolenPollack : public FeedbackAlignment {
  public:
   /// As FeedbackAlignment.

@@ -1,8 +1,9 @@
 #include "decorr/learning/layers.h"
 
 #include "decorr/core/check.h"
-#include "decorr/nn/model.h"
+#include "decorr/linalg/precision.h"
 #include "decorr/nn/scopes.h"
+#include "decorr/nn/transformer.h"
 #include "decorr/nn/update.h"
 
 #include <ATen/ATen.h>
@@ -25,9 +26,10 @@ bool is_any_of(const torch::nn::Module& module) {
 }
 
 // Whether errors go back through a matrix of the module's own. A decorrelated layer's matrix is the
-// rule's business, and what a Model adds or multiplies elementwise is no matrix.
+// rule's business, and what is added (the Transformer's positions), multiplied elementwise or
+// looked up is no matrix.
 bool sends_error_through_weights(const torch::nn::Module& module) {
-  if (is_any_of<nn::DecorrelatedLayer, nn::Model, torch::nn::LayerNormImpl,
+  if (is_any_of<nn::DecorrelatedLayer, nn::TransformerImpl, torch::nn::LayerNormImpl,
                 torch::nn::GroupNormImpl, torch::nn::EmbeddingImpl>(module))
     return false;
   const auto own = module.parameters(/*recurse=*/false);
@@ -103,12 +105,28 @@ void check_perturbable(const Network& network, const std::string& rule) {
         rule, item.key());
 }
 
+void check_precise(const Network& network, const std::string& rule) {
+  bool rounds = linalg::bfloat16_products();
+  for (const nn::LocatedLayer& located : nn::decorrelated_layers(*network.module))
+    rounds = rounds || located.layer->decorrelator()->options().precision == "bf16";
+  check_argument(
+      !rounds, "[{}] products in bfloat16 lose perturbations in their rounding: use float32", rule);
+}
+
+void check_reads_data(const TracedLayer& traced, const at::Tensor& input, const std::string& rule) {
+  check_argument(!traced.reads_data || !input.requires_grad(),
+                 "[{}] {} read the data when the rule was built, and now reads what learns: build "
+                 "the rule anew after freezing or unfreezing parameters",
+                 rule, traced.path);
+}
+
 HookScope::~HookScope() {
-  for (nn::DecorrelatedLayer* layer : layers_) layer->set_hooks({});
+  for (auto entry = before_.rbegin(); entry != before_.rend(); ++entry)
+    entry->first->set_hooks(std::move(entry->second));
 }
 
 void HookScope::set(nn::DecorrelatedLayer& layer, nn::LayerHooks hooks) {
-  layers_.push_back(&layer);
+  before_.emplace_back(&layer, layer.hooks());
   layer.set_hooks(std::move(hooks));
 }
 

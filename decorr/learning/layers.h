@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 // The layers of a network as learning rules see them.
@@ -37,7 +38,15 @@ void check_error_path(const Network& network, const std::string& rule);
 /// makes the samples of a batch depend on one another.
 void check_perturbable(const Network& network, const std::string& rule);
 
-/// Sets hooks of layers and takes them away at the end of the scope.
+/// Throws `std::invalid_argument` if products are rounded to bfloat16 (linalg::bfloat16_products(),
+/// or the precision of a layer's decorrelation), in which small perturbations would be lost.
+void check_precise(const Network& network, const std::string& rule);
+
+/// Throws `std::invalid_argument` if `input` of a layer that read the data when `rule` was built
+/// now comes from what learns, so that the rule has no way for its error.
+void check_reads_data(const TracedLayer& traced, const at::Tensor& input, const std::string& rule);
+
+/// Replaces hooks of layers; at the end of the scope they have those they had.
 class HookScope {
  public:
   HookScope() = default;
@@ -48,7 +57,7 @@ class HookScope {
   void set(nn::DecorrelatedLayer& layer, nn::LayerHooks hooks);
 
  private:
-  std::vector<nn::DecorrelatedLayer*> layers_;
+  std::vector<std::pair<nn::DecorrelatedLayer*, nn::LayerHooks>> before_;
 };
 
 }  // namespace decorr::learning

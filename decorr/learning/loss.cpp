@@ -44,10 +44,12 @@ at::Tensor Loss::difference(const at::Tensor& from, const at::Tensor& to,
   const at::Tensor z = from.to(at::kDouble);
   const at::Tensor d = to.to(at::kDouble) - z;
   if (name_ == "cross-entropy") {
-    // log Σ p·exp(d) - d[target] with p = softmax(z), and the largest d taken out of the sum.
-    const at::Tensor largest = std::get<0>(d.max(1, /*keepdim=*/true));
-    const at::Tensor excess = (at::softmax(z, 1) * at::expm1(d - largest)).sum(1);
-    return largest.squeeze(1) + at::log1p(excess) - d.gather(1, target.unsqueeze(1)).squeeze(1);
+    // log Σ p·exp(d) - d[target] with p = softmax(z): exact for small d, while for large ones the
+    // logarithms themselves are.
+    const at::Tensor small = at::log1p((at::softmax(z, 1) * at::expm1(d)).sum(1));
+    const at::Tensor large = at::logsumexp(z + d, 1) - at::logsumexp(z, 1);
+    const at::Tensor change = at::where(std::get<0>(d.abs().max(1)) < 0.5, small, large);
+    return change - d.gather(1, target.unsqueeze(1)).squeeze(1);
   }
   const at::Tensor onehot = at::one_hot(target, z.size(1)).to(at::kDouble);
   return (d * (2 * (z - onehot) + d)).sum(1);

@@ -6,7 +6,6 @@
 
 #include <ATen/ATen.h>
 
-#include <optional>
 #include <utility>
 
 namespace decorr::learning {
@@ -37,7 +36,7 @@ NodePerturbation::NodePerturbation(Network network, Loss loss, const RuleOptions
 
 // One pass, with noise[i] on the output of the i-th call of a layer, if it is defined.
 NodePerturbation::Pass NodePerturbation::run(const at::Tensor& input,
-                                             const std::vector<at::Tensor>& noise) {
+                                             const std::vector<at::Tensor>& noise, bool clean) {
   Pass pass;
   HookScope hooks;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -46,13 +45,23 @@ NodePerturbation::Pass NodePerturbation::run(const at::Tensor& input,
       check_argument(x.dim() > 0 && x.size(0) == input.size(0),
                      "[node-perturbation] {} must read [{}, ..], a row a sample, got [{}]",
                      paths_[i], input.size(0), fmt::join(x.sizes(), ", "));
-      pass.calls.push_back({i, x, {}});
+      Call call{i, {}, 0, {}, {}};
+      if (clean) {
+        call.input = x;
+        call.version = x._version();
+      }
+      pass.calls.push_back(std::move(call));
       return x;
     };
     hook.output = [&](const at::Tensor& a) {
       const std::size_t index = pass.calls.size() - 1;
-      const at::Tensor& own = index < noise.size() ? noise[index] : at::Tensor();
-      return pass.calls.back().output = own.defined() ? a + own : a;
+      Call& call = pass.calls.back();
+      const at::Tensor result =
+          index < noise.size() && noise[index].defined() ? a + noise[index] : a;
+      call.sizes = result.sizes().vec();
+      // A copy: an activation may work in place.
+      if (options_.variant == "activity-based") call.output = result.clone();
+      return result;
     };
     hooks.set(*layers_[i], std::move(hook));
   }
@@ -60,19 +69,12 @@ NodePerturbation::Pass NodePerturbation::run(const at::Tensor& input,
   return pass;
 }
 
-// Learns from passes with `noise`, ξ of each call, and with its negative if antithetic.
-void NodePerturbation::learn(const Pass& clean, const at::Tensor& input, const at::Tensor& target,
-                             double weight, const std::vector<at::Tensor>& noise) {
-  const nn::NoStatistics no_statistics(*network_.module);
-  const Pass above = run(input, noise);
-  std::optional<Pass> below;
-  if (options_.antithetic) {
-    std::vector<at::Tensor> negative;
-    for (const at::Tensor& own : noise) negative.push_back(own.defined() ? -own : own);
-    below = run(input, negative);
-  }
-  const Pass& from = below ? *below : clean;
-  const double half = below ? 0.5 : 1;
+// Learns from the passes with `noise`, ξ of each call, and, if it is there, with its negative.
+void NodePerturbation::learn(const Pass& clean, const Pass& above, const Pass* below,
+                             const at::Tensor& target, double weight,
+                             const std::vector<at::Tensor>& noise) {
+  const Pass& from = below != nullptr ? *below : clean;
+  const double half = below != nullptr ? 0.5 : 1;
   at::Tensor factors = half * loss_.difference(from.logits, above.logits, target);  // [N], float64
 
   std::vector<at::Tensor> directions = noise;  // ξ or δa
@@ -88,34 +90,58 @@ void NodePerturbation::learn(const Pass& clean, const at::Tensor& input, const a
   } else {
     factors = factors / (options_.sigma * options_.sigma);
   }
-  factors = factors * (weight / static_cast<double>(input.size(0)));
-  for (std::size_t i = 0; i < clean.calls.size(); ++i)
-    if (directions[i].defined())
-      layers_[clean.calls[i].layer]->accumulate_gradient(clean.calls[i].input,
-                                                         scaled(directions[i], factors));
+  factors = factors * (weight / static_cast<double>(target.size(0)));
+  for (std::size_t i = 0; i < clean.calls.size(); ++i) {
+    const Call& call = clean.calls[i];
+    if (!directions[i].defined()) continue;
+    check_argument(call.input._version() == call.version,
+                   "[node-perturbation] what {} read was changed in place afterwards: learn from a "
+                   "copy",
+                   paths_[call.layer]);
+    layers_[call.layer]->accumulate_gradient(call.input, scaled(directions[i], factors));
+  }
 }
 
 BatchResult NodePerturbation::accumulate(const at::Tensor& input, const at::Tensor& target,
                                          double weight) {
   const at::NoGradGuard no_grad;
+  check_precise(network_, "node-perturbation");
   const RandomStream draw = random_.at(static_cast<std::uint64_t>(batches_.item<std::int64_t>()));
   batches_.add_(1);
-  const Pass clean = run(input, {});
+  nn::ReplayedDraws draws(*network_.module);  // the same dropout in every pass
+  const Pass clean = run(input, {}, true);
   const at::Tensor loss = loss_(clean.logits, target);
 
   std::vector<at::Tensor> noise;
-  for (std::size_t i = 0; i < clean.calls.size(); ++i) {
-    const at::Tensor& output = clean.calls[i].output;
-    noise.push_back(draw.at(i).normal(output.sizes(), output.options()).mul_(options_.sigma));
-  }
+  for (std::size_t i = 0; i < clean.calls.size(); ++i)
+    noise.push_back(
+        draw.at(i).normal(clean.calls[i].sizes, clean.logits.options()).mul_(options_.sigma));
+  const nn::NoStatistics no_statistics(*network_.module);
+  const auto learn_from = [&](const std::vector<at::Tensor>& part) {
+    const auto pass = [&](bool negative) {
+      std::vector<at::Tensor> signed_part = part;
+      if (negative)
+        for (at::Tensor& own : signed_part)
+          if (own.defined()) own = -own;
+      draws.rewind();
+      return run(input, signed_part, false);
+    };
+    const Pass above = pass(false);
+    if (options_.antithetic) {
+      const Pass below = pass(true);
+      learn(clean, above, &below, target, weight, part);
+    } else {
+      learn(clean, above, nullptr, target, weight, part);
+    }
+  };
   if (options_.variant != "iterative") {
-    learn(clean, input, target, weight, noise);
+    learn_from(noise);
   } else {
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
       std::vector<at::Tensor> alone(noise.size());
       for (std::size_t i = 0; i < noise.size(); ++i)
         if (clean.calls[i].layer == layer) alone[i] = noise[i];
-      learn(clean, input, target, weight, alone);
+      learn_from(alone);
     }
   }
   return {loss, clean.logits};

@@ -4,6 +4,7 @@
 #include "decorr/learning/layers.h"
 #include "decorr/learning/rule.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,15 +25,18 @@ namespace decorr::learning {
 ///    along the way that the network went, not an unbiased gradient.
 /// With `antithetic`, L̃ - L is (L(+ξ) - L(-ξ))/2, and δa is half the difference of the two passes.
 ///
-/// Only the clean pass feeds the statistics of the Decorrelators. With `mean` batch the noise of a
-/// sample reaches the others through the mean; that share of the gradient, 1/N of it, is left out.
+/// Only the clean pass feeds the statistics of the Decorrelators; dropout is the same in all
+/// passes. With `mean` batch the samples of a batch depend on one another: each learns from what
+/// its own noise does to its own loss, and what it does to the losses of the others (in
+/// backpropagation, the mean of the error that the centring takes away) is left out.
 class NodePerturbation : public Rule {
  public:
   /// Reads `variant`, `sigma`, `antithetic` and `seed` of the options. Throws as make_rule() does;
   /// it cannot serve batch normalization, or parameters outside of decorrelated layers.
   NodePerturbation(Network network, Loss loss, const RuleOptions& options);
 
-  /// Throws `std::invalid_argument` too if a layer's input is not [N, ..].
+  /// Throws `std::invalid_argument` too if a layer's input is not [N, ..] or is changed in place
+  /// after the layer has read it, and while products are rounded to bfloat16.
   BatchResult accumulate(const at::Tensor& input, const at::Tensor& target,
                          double weight = 1) override;
 
@@ -40,19 +44,22 @@ class NodePerturbation : public Rule {
   std::map<std::string, at::Tensor> state() const override { return {{"batches", batches_}}; }
 
  private:
-  // What one call of a layer read and gave in a pass.
+  // One call of a layer in a pass.
   struct Call {
     std::size_t layer;
-    at::Tensor input, output;
+    at::Tensor input;                 // of the clean pass, what the layer read
+    std::int64_t version = 0;         // of `input`, when it was read
+    std::vector<std::int64_t> sizes;  // of the output
+    at::Tensor output;                // what it gave, if the variant learns from that
   };
   struct Pass {
     at::Tensor logits;
     std::vector<Call> calls;
   };
 
-  Pass run(const at::Tensor& input, const std::vector<at::Tensor>& noise);
-  void learn(const Pass& clean, const at::Tensor& input, const at::Tensor& target, double weight,
-             const std::vector<at::Tensor>& noise);
+  Pass run(const at::Tensor& input, const std::vector<at::Tensor>& noise, bool clean);
+  void learn(const Pass& clean, const Pass& above, const Pass* below, const at::Tensor& target,
+             double weight, const std::vector<at::Tensor>& noise);
 
   Network network_;
   Loss loss_;

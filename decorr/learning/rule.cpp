@@ -102,6 +102,7 @@ void register_rule(const std::string& name, RuleFactory factory) {
 
 std::unique_ptr<Rule> make_rule(const std::string& name, Network network, const Loss& loss,
                                 const RuleOptions& options, const at::Tensor& example) {
+  options.validate();
   for (const Entry& entry : entries())
     if (name == entry.name) return entry.make(std::move(network), loss, options, example);
   check_argument(false, "[learning] rule must be one of {}, got \"{}\"", fmt::join(rules(), ", "),

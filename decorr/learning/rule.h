@@ -34,12 +34,14 @@ class Rule {
 
   /// Runs `input` [N, ..] through the network in its current mode, compares with the classes
   /// `target` [N], and adds `weight` times the gradient of the mean loss (or what the rule puts in
-  /// its place) to the `grad()` of every parameter.
+  /// its place) to the `grad()` of every parameter. Throws `std::invalid_argument` for an input
+  /// that the network does not take, outputs that the loss does not, or what the rule says it
+  /// refuses.
   virtual BatchResult accumulate(const at::Tensor& input, const at::Tensor& target,
                                  double weight = 1) = 0;
 
   /// One step of `optimizer` at rate `lr` from what was accumulated, and of whatever the rule
-  /// changes along with the weights.
+  /// changes along with the weights. Throws as Optimizer::step() does.
   virtual void step(optim::Optimizer& optimizer, double lr) { optimizer.step(lr); }
 
   /// The matrix B, in the shape and basis of the weights of the layer at `path`, through which the

@@ -6,7 +6,7 @@
 namespace decorr::learning {
 
 /// Settings of the learning rules; each rule reads its own and ignores the rest. Checked by
-/// validate(), which every rule calls when it is built.
+/// validate(), which make_rule() and every rule with settings call.
 struct RuleOptions {
   /// How feedback matrices B start: `uniform` or `normal` random numbers, or `weights`, a copy of
   /// the forward weights (not for direct-feedback-alignment).
@@ -27,8 +27,8 @@ struct RuleOptions {
   /// Perturbations: standard deviation σ > 0 of the noise, in units of a pre-activation
   /// (node-perturbation) or of a weight (weight-perturbation).
   double sigma = 1e-3;
-  /// Perturbations: compare noise with its negative in place of nothing, which cancels the
-  /// estimate's error of second order.
+  /// Perturbations: compare noise with its negative in place of nothing, which takes away what the
+  /// curvature of the loss adds to the estimate's variance; its bias of order σ² stays.
   bool antithetic = false;
 
   /// Seed of whatever the rule draws.

@@ -49,22 +49,20 @@ BatchResult SignSymmetry::accumulate(const at::Tensor& input, const at::Tensor& 
                                      double weight) {
   std::vector<at::Tensor> matrices;
   for (std::size_t i = 0; i < layers_.size(); ++i) matrices.push_back(matrix(i));
-  const BatchResult result =
-      accumulate_through(matrices, layers_, network_, loss_, input, target, weight);
+  const BatchResult result = accumulate_through(matrices, layers_, network_, loss_, input, target,
+                                                weight, "sign-symmetry");
   batches_.add_(1);
   return result;
 }
 
 at::Tensor SignSymmetry::feedback(const std::string& path) const {
-  for (std::size_t i = 0; i < layers_.size(); ++i)
-    if (layers_[i].path == path) return matrix(i);
-  return {};
+  const std::size_t index = index_of(layers_, path);
+  return index < layers_.size() ? matrix(index) : at::Tensor();
 }
 
 std::map<std::string, at::Tensor> SignSymmetry::state() const {
-  std::map<std::string, at::Tensor> result{{"batches", batches_}};
-  for (std::size_t i = 0; i < layers_.size(); ++i)
-    if (magnitudes_[i].defined()) result.emplace(layers_[i].path + ".magnitude", magnitudes_[i]);
+  std::map<std::string, at::Tensor> result = by_path(layers_, magnitudes_, "magnitude");
+  result.emplace("batches", batches_);
   return result;
 }
 

@@ -1,11 +1,13 @@
 #include "decorr/learning/weight_perturbation.h"
 
 #include "decorr/core/check.h"
+#include "decorr/learning/layers.h"
 #include "decorr/nn/decorrelated_layer.h"
 #include "decorr/nn/scopes.h"
 
 #include <ATen/ATen.h>
 
+#include <set>
 #include <utility>
 
 namespace decorr::learning {
@@ -37,8 +39,10 @@ WeightPerturbation::WeightPerturbation(Network network, Loss loss, const RuleOpt
       random_(options.seed, "weight perturbation"),
       batches_(at::zeros({}, at::kLong)) {
   options_.validate();
+  std::set<const at::TensorImpl*> seen;  // a shared parameter occurs more than once
   for (const at::Tensor& parameter : network_.module->parameters())
-    if (parameter.requires_grad()) parameters_.push_back(parameter);
+    if (parameter.requires_grad() && seen.insert(parameter.unsafeGetTensorImpl()).second)
+      parameters_.push_back(parameter);
   check_argument(!parameters_.empty(),
                  "[weight-perturbation] the network has no parameter that requires grad");
 }
@@ -46,7 +50,6 @@ WeightPerturbation::WeightPerturbation(Network network, Loss loss, const RuleOpt
 // The logits with the parameters at θ + sign·Ξ.
 at::Tensor WeightPerturbation::perturbed(const at::Tensor& input,
                                          const std::vector<at::Tensor>& noise, double sign) {
-  const nn::NoStatistics no_statistics(*network_.module);
   const Exchanged scope(parameters_);
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     parameters_[i].set_data(at::add(parameters_[i].detach(), noise[i], sign));
@@ -56,8 +59,10 @@ at::Tensor WeightPerturbation::perturbed(const at::Tensor& input,
 BatchResult WeightPerturbation::accumulate(const at::Tensor& input, const at::Tensor& target,
                                            double weight) {
   const at::NoGradGuard no_grad;
+  check_precise(network_, "weight-perturbation");
   const RandomStream draw = random_.at(static_cast<std::uint64_t>(batches_.item<std::int64_t>()));
   batches_.add_(1);
+  nn::ReplayedDraws draws(*network_.module);  // the same dropout in every pass
   const at::Tensor clean = network_.forward(input);
   const at::Tensor loss = loss_(clean, target);
 
@@ -67,8 +72,13 @@ BatchResult WeightPerturbation::accumulate(const at::Tensor& input, const at::Te
         draw.at(i)
             .normal(parameters_[i].sizes(), parameters_[i].options().requires_grad(false))
             .mul_(options_.sigma));
-  const at::Tensor above = perturbed(input, noise, 1);
-  const at::Tensor from = options_.antithetic ? perturbed(input, noise, -1) : clean;
+  const nn::NoStatistics no_statistics(*network_.module);
+  const auto pass = [&](double sign) {
+    draws.rewind();
+    return perturbed(input, noise, sign);
+  };
+  const at::Tensor above = pass(1);
+  const at::Tensor from = options_.antithetic ? pass(-1) : clean;
   const double change = loss_.difference(from, above, target).mean().item<double>();
   const double factor =
       weight * (options_.antithetic ? 0.5 : 1) * change / (options_.sigma * options_.sigma);

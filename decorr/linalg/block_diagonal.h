@@ -21,11 +21,12 @@ std::int64_t block_count(const at::Tensor& matrix);
 at::Tensor block(const at::Tensor& matrix, std::int64_t index);
 
 /// X·A for rows `x` [N, n] and the matrix A in `matrix` ([n, b], or [n] for a diagonal one). Not
-/// differentiable. Costs 2Nnb floating-point operations.
-at::Tensor times(const at::Tensor& x, const at::Tensor& matrix);
+/// differentiable. Costs 2Nnb floating-point operations. With `bfloat16` both are rounded to it as
+/// operand() does (not a diagonal matrix, which is no matrix product).
+at::Tensor times(const at::Tensor& x, const at::Tensor& matrix, bool bfloat16 = false);
 
 /// X·Aᵀ, as times().
-at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& matrix);
+at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& matrix, bool bfloat16 = false);
 
 /// The matrix in full, [n, n], from any of the three forms.
 at::Tensor dense(const at::Tensor& matrix);

@@ -17,14 +17,21 @@ std::string describe(const at::Tensor& tensor) {
                      fmt::join(tensor.sizes(), ", "));
 }
 
+// The type of a product with `a`.
+at::ScalarType result_type(const at::Tensor& a) {
+  return a.scalar_type() == at::kBFloat16 ? at::kFloat : a.scalar_type();
+}
+
 void check_operands(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
   const bool fits = a.dim() == 2 && b.dim() == 2 && out.dim() == 2 && a.size(1) == b.size(0) &&
                     out.size(0) == a.size(0) && out.size(1) == b.size(1);
   check_argument(fits, "[gemm] expected A [m, k], B [k, n] and out [m, n], got {}, {} and {}",
                  describe(a), describe(b), describe(out));
-  const bool alike = a.scalar_type() == b.scalar_type() && a.scalar_type() == out.scalar_type() &&
+  const bool alike = a.scalar_type() == b.scalar_type() && out.scalar_type() == result_type(a) &&
                      a.device() == b.device() && a.device() == out.device();
-  check_argument(alike, "[gemm] A, B and out must share type and device, got {}, {} and {}",
+  check_argument(alike,
+                 "[gemm] A, B and out must share type and device (float32 out for bfloat16), got "
+                 "{}, {} and {}",
                  describe(a), describe(b), describe(out));
   const bool row_major = (out.size(1) <= 1 || out.stride(1) == 1) &&
                          (out.size(0) <= 1 || out.stride(0) >= out.size(1));
@@ -41,7 +48,12 @@ at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, dou
   total_flops += 2ULL * static_cast<std::uint64_t>(out.numel() * a.size(1));
   if (out.numel() == 0) return out;
   if (a.size(1) == 0) return beta == 0 ? out.zero_() : out.mul_(beta);
-  if (out.device().is_cpu() && out.scalar_type() == at::kFloat) {
+  if (a.scalar_type() == at::kBFloat16) {
+    check_argument(alpha == 1 && beta == 0 && out.device().is_cpu(),
+                   "[gemm] bfloat16 operands need alpha = 1, beta = 0 and a CPU, got {}, {} and {}",
+                   alpha, beta, out.device().str());
+    onednn::gemm_bfloat16(out, a, b);
+  } else if (out.device().is_cpu() && out.scalar_type() == at::kFloat) {
     onednn::gemm(out, a, b, static_cast<float>(alpha), static_cast<float>(beta));
   } else {
     at::addmm_out(out, out, a, b, beta, alpha);
@@ -52,7 +64,8 @@ at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, dou
 at::Tensor gemm(const at::Tensor& a, const at::Tensor& b) {
   check_argument(a.dim() == 2 && b.dim() == 2,
                  "[gemm] expected A [m, k] and B [k, n], got {} and {}", describe(a), describe(b));
-  at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+  at::Tensor out =
+      at::empty({a.size(0), b.size(1)}, a.options().dtype(result_type(a)).requires_grad(false));
   return gemm_(out, a, b);
 }
 

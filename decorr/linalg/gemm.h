@@ -11,13 +11,14 @@ namespace decorr::linalg {
 /// `a` [m, k] and `b` [k, n] are any strided views of one type and device; pass `x.t()` for a
 /// transposed operand, nothing is copied as long as one of its strides is 1. `out` [m, n] is
 /// row-major, or columns of a wider row-major matrix. float32 on the CPU runs on oneDNN, everything
-/// else on ATen. With beta = 0 the old contents of `out` are not read. Throws
+/// else on ATen. Operands in bfloat16 give a float32 `out`, summed in float32, on the CPU with
+/// alpha = 1 and beta = 0 only. With beta = 0 the old contents of `out` are not read. Throws
 /// `std::invalid_argument` on shapes, types or devices that do not fit. Not differentiable: meant
 /// for use inside autograd functions and updates.
 at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha = 1,
                   double beta = 0);
 
-/// Returns A·B, [m, n] row-major; operands as for gemm_().
+/// Returns A·B, [m, n] row-major, float32 for bfloat16 operands; operands as for gemm_().
 at::Tensor gemm(const at::Tensor& a, const at::Tensor& b);
 
 /// Returns the symmetric product X·Xᵀ, [s, s], of `x` [s, n].

@@ -41,10 +41,10 @@ Layout layout_of(const at::Tensor& matrix) {
   return {matrix.size(0), matrix.size(1), row, column};
 }
 
-dnnl::memory::desc describe(const Layout& layout) {
-  return {{layout[0], layout[1]},
-          dnnl::memory::data_type::f32,
-          dnnl::memory::dims{layout[2], layout[3]}};
+using Type = dnnl::memory::data_type;
+
+dnnl::memory::desc describe(const Layout& layout, Type type) {
+  return {{layout[0], layout[1]}, type, dnnl::memory::dims{layout[2], layout[3]}};
 }
 
 struct Matmul {
@@ -52,11 +52,11 @@ struct Matmul {
   dnnl::matmul primitive;
 };
 
-Matmul make_matmul(const Layout& a, const Layout& b, const Layout& out) {
+Matmul make_matmul(const Layout& a, const Layout& b, const Layout& out, Type type) {
   Matmul result;
-  result.a = describe(a);
-  result.b = describe(b);
-  result.out = describe(out);
+  result.a = describe(a, type);
+  result.b = describe(b, type);
+  result.out = describe(out, Type::f32);
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::matmul::primitive_desc primitive(engine().engine, result.a, result.b, result.out);
 #else
@@ -69,24 +69,24 @@ Matmul make_matmul(const Layout& a, const Layout& b, const Layout& out) {
 
 // Building a primitive costs more than a small product, so they are kept: a training run has a few
 // dozen shapes. Kernels are built for a number of threads, so that is part of the key.
-const Matmul& cached_matmul(const Layout& a, const Layout& b, const Layout& out) {
-  using Key = std::tuple<Layout, Layout, Layout, int>;
+const Matmul& cached_matmul(const Layout& a, const Layout& b, const Layout& out, Type type) {
+  using Key = std::tuple<Layout, Layout, Layout, Type, int>;
   constexpr std::size_t kCapacity = 512;
   thread_local std::map<Key, Matmul> cache;
-  const Key key{a, b, out, at::get_num_threads()};
+  const Key key{a, b, out, type, at::get_num_threads()};
   auto found = cache.find(key);
   if (found == cache.end()) {
     if (cache.size() >= kCapacity) cache.clear();
-    found = cache.emplace(key, make_matmul(a, b, out)).first;
+    found = cache.emplace(key, make_matmul(a, b, out, type)).first;
   }
   return found->second;
 }
 
-void run_matmul(at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  const Matmul& matmul = cached_matmul(layout_of(a), layout_of(b), layout_of(out));
+void run_matmul(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Type type) {
+  const Matmul& matmul = cached_matmul(layout_of(a), layout_of(b), layout_of(out), type);
   auto& [device, stream] = engine();
-  const dnnl::memory a_memory(matmul.a, device, a.data_ptr<float>());
-  const dnnl::memory b_memory(matmul.b, device, b.data_ptr<float>());
+  const dnnl::memory a_memory(matmul.a, device, a.data_ptr());
+  const dnnl::memory b_memory(matmul.b, device, b.data_ptr());
   const dnnl::memory out_memory(matmul.out, device, out.data_ptr<float>());
   matmul.primitive.execute(
       stream, {{DNNL_ARG_SRC, a_memory}, {DNNL_ARG_WEIGHTS, b_memory}, {DNNL_ARG_DST, out_memory}});
@@ -115,10 +115,21 @@ void gemm(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float alpha
   // transposed (x·Wᵀ), sgemm in all other cases; and only sgemm takes alpha and beta at run time.
   const bool transposed_weights = a_view.stride(1) == 1 && b_view.stride(1) != 1;
   if (transposed_weights && alpha == 1 && beta == 0) {
-    run_matmul(out, a_view, b_view);
+    run_matmul(out, a_view, b_view, Type::f32);
   } else {
     run_sgemm(out, a_view, b_view, alpha, beta);
   }
+}
+
+void gemm_bfloat16(at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
+  run_matmul(out, blas_view(a), blas_view(b), Type::bf16);
+}
+
+bool has_bfloat16() {
+  // The values are masks: a set of instructions includes those before it.
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (isa & wanted) == wanted;
 }
 
 std::string version() {

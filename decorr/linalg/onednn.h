@@ -10,6 +10,12 @@ namespace decorr::linalg::onednn {
 /// out ← alpha·A·B + beta·out for float32 CPU matrices; `out` row-major and not empty.
 void gemm(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float alpha, float beta);
 
+/// out ← A·B for bfloat16 CPU matrices, summed in float32; `out` float32, row-major and not empty.
+void gemm_bfloat16(at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
+
+/// Whether the processor has instructions for products of bfloat16.
+bool has_bfloat16();
+
 /// Version of the library in use, e.g. "2.6.3".
 std::string version();
 

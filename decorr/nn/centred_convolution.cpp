@@ -1,6 +1,7 @@
 #include "decorr/nn/centred_convolution.h"
 
 #include "decorr/core/check.h"
+#include "decorr/linalg/precision.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -21,16 +22,35 @@ at::Tensor response(const at::Tensor& kernel, const at::Tensor& mean, std::int64
   return at::bmm(sums, mean.view({groups, channels, 1})).view({-1});
 }
 
-// Gradients of input and kernel in a convolution without mean; what is not wanted is undefined.
+// A convolution without mean, with operands as linalg::bfloat16_products() says; differentiable.
+at::Tensor convolution(const at::Tensor& input, const at::Tensor& kernel, const at::Tensor& bias,
+                       const ConvolutionSteps& steps) {
+  const auto convolve = [&](const at::Tensor& x, const at::Tensor& k, const at::Tensor& b) {
+    return at::convolution(x, k, b, steps.stride, steps.padding, steps.dilation,
+                           /*transposed=*/false, /*output_padding=*/{0, 0}, steps.groups);
+  };
+  if (!linalg::bfloat16_products() || !input.device().is_cpu() || input.scalar_type() != at::kFloat)
+    return convolve(input, kernel, bias);
+  const at::Tensor output =
+      convolve(linalg::operand(input, true), linalg::operand(kernel, true), {}).to(at::kFloat);
+  return bias.defined() ? output + bias.view({1, -1, 1, 1}) : output;
+}
+
+// Gradients of input and kernel in that convolution; what is not wanted is undefined.
 std::pair<at::Tensor, at::Tensor> convolution_gradients(const at::Tensor& error,
                                                         const at::Tensor& input,
                                                         const at::Tensor& kernel,
                                                         const ConvolutionSteps& steps,
                                                         bool of_input, bool of_kernel) {
+  const bool round = linalg::bfloat16_products();
   auto gradients = at::convolution_backward(
-      error, input, kernel, c10::nullopt, steps.stride, steps.padding, steps.dilation,
+      linalg::operand(error, round), linalg::operand(input, round), linalg::operand(kernel, round),
+      c10::nullopt, steps.stride, steps.padding, steps.dilation,
       /*transposed=*/false, /*output_padding=*/{0, 0}, steps.groups, {of_input, of_kernel, false});
-  return {std::get<0>(gradients), std::get<1>(gradients)};
+  const auto restored = [&](const at::Tensor& gradient) {
+    return gradient.defined() ? gradient.to(error.scalar_type()) : gradient;
+  };
+  return {restored(std::get<0>(gradients)), restored(std::get<1>(gradients))};
 }
 
 class FeedbackConvolution : public torch::autograd::Function<FeedbackConvolution> {
@@ -92,8 +112,7 @@ at::Tensor centred_convolution(const at::Tensor& input, const at::Tensor& mean,
                                const at::Tensor& kernel, const at::Tensor& bias,
                                const ConvolutionSteps& steps) {
   const at::Tensor offset = mean.defined() ? bias - response(kernel, mean, steps.groups) : bias;
-  return at::convolution(input, kernel, offset, steps.stride, steps.padding, steps.dilation,
-                         /*transposed=*/false, /*output_padding=*/{0, 0}, steps.groups);
+  return convolution(input, kernel, offset, steps);
 }
 
 at::Tensor feedback_convolution(const at::Tensor& input, const at::Tensor& mean,

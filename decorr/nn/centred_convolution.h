@@ -18,8 +18,9 @@ struct ConvolutionSteps {
 };
 
 /// y = conv(x, K) + b - ΣK·μ, which is conv(x - μ, K) + b with the padding holding 0 before μ is
-/// taken away: `input` [N, C, H, W], `mean` [C] (undefined for none), `kernel` [m, C/groups, k_h,
-/// k_w], `bias` [m] (undefined for none, unless there is a mean). Differentiable in all of them.
+/// taken away, its operands rounded to bfloat16 if linalg::bfloat16_products(): `input` [N, C, H,
+/// W], `mean` [C] (undefined for none), `kernel` [m, C/groups, k_h, k_w], `bias` [m] (undefined for
+/// none, unless there is a mean). Differentiable in all of them.
 at::Tensor centred_convolution(const at::Tensor& input, const at::Tensor& mean,
                                const at::Tensor& kernel, const at::Tensor& bias,
                                const ConvolutionSteps& steps);

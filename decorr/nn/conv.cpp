@@ -74,6 +74,11 @@ bool ConvImpl<D, Derived>::channels_only() const {
 }
 
 template <std::size_t D, typename Derived>
+bool ConvImpl<D, Derived>::rounds_decorrelation() const {
+  return options.decorrelation().precision == "bf16";
+}
+
+template <std::size_t D, typename Derived>
 bool ConvImpl<D, Derived>::centres_before_padding() const {
   return decorrelator_->active() && options.decorrelation().pad == "demeaned" &&
          geometry_.padding_mode == "zeros" && geometry_.pads();
@@ -123,7 +128,8 @@ template <std::size_t D, typename Derived>
 at::Tensor ConvImpl<D, Derived>::folded(const at::Tensor& matrix) const {
   const at::Tensor kernel =
       decorrelator_->active()
-          ? folded_weight(matrix, decorrelator_->matrix(), options.conv().groups(), channels_only())
+          ? folded_weight(matrix, decorrelator_->matrix(), options.conv().groups(), channels_only(),
+                          rounds_decorrelation())
           : matrix;
   return D == 1 ? kernel.unsqueeze(2) : kernel;
 }
@@ -221,7 +227,7 @@ void ConvImpl<D, Derived>::accumulate_gradient(const at::Tensor& input, const at
             .view_as(weight);
     if (decorrelator_->active())
       gradient = unfolded_gradient(gradient, decorrelator_->matrix(), options.conv().groups(),
-                                   channels_only());
+                                   channels_only(), rounds_decorrelation());
     add_gradient(weight, gradient);
   }
   if (bias.defined() && bias.requires_grad()) add_gradient(bias, delta.sum({0, 2, 3}));

@@ -102,6 +102,7 @@ class ConvImpl : public torch::nn::Cloneable<Derived>, public DecorrelatedLayer 
   at::Tensor folded(const at::Tensor& matrix) const;
   at::Tensor checked(const at::Tensor& input) const;
   bool channels_only() const;
+  bool rounds_decorrelation() const;
   ConvGeometry rows_geometry() const;
   void show_rows(const at::Tensor& input);
 

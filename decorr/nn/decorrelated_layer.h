@@ -20,7 +20,7 @@ inline std::string layer_label(const std::string& type, const std::string& path)
 /// it.
 void validate(const whitening::DecorrelatorOptions& options, const std::string& label);
 
-/// Adds `gradient` to `parameter.grad()`.
+/// Adds `gradient`, in the shape of `parameter`, to `parameter.grad()`.
 void add_gradient(const at::Tensor& parameter, const at::Tensor& gradient);
 
 /// The tensors, in the form of a parameter, that transform as gradients of it do: an optimizer's
@@ -59,11 +59,13 @@ class DecorrelatedLayer {
 
   /// Adds to the `grad()` of W and b what the error `error` = ∂L/∂y of the layer's output gives for
   /// `input`, both in the shapes of forward(): Σ δuᵀ and Σ δ over samples and places. Uses no
-  /// autograd; parameters that do not require grad are left alone.
+  /// autograd; parameters that do not require grad are left alone. Throws `std::invalid_argument`
+  /// for an input that forward() would not take, or an error of another size than its output.
   virtual void accumulate_gradient(const at::Tensor& input, const at::Tensor& error) = 0;
 
   /// From now on forward() does what `hooks` say; empty ones end that.
   void set_hooks(LayerHooks hooks) { hooks_ = std::move(hooks); }
+  const LayerHooks& hooks() const { return hooks_; }
 
   /// Lets `matrix`, in the shape and basis of W (a feedback matrix), follow R in every update() as
   /// W does; remove_companion() ends that.
@@ -89,7 +91,6 @@ class DecorrelatedLayer {
  protected:
   bool records_input() const { return recording_; }
   void record(const at::Tensor& rows) { recorded_ = rows.detach(); }
-  const LayerHooks& hooks() const { return hooks_; }
   const std::vector<at::Tensor>& companions() const { return companions_; }
 
  private:

@@ -3,6 +3,7 @@
 #include "decorr/core/check.h"
 #include "decorr/linalg/block_diagonal.h"
 #include "decorr/linalg/gemm.h"
+#include "decorr/linalg/precision.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -36,26 +37,32 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
                             const at::Tensor& weight, const Optional& optional_bias,
                             const Optional& optional_matrix, const Optional& optional_mean,
-                            const Optional& optional_feedback, bool batch_mean, bool fold) {
+                            const Optional& optional_feedback, bool batch_mean, bool fold,
+                            bool round_decorrelation) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::Tensor matrix = optional_matrix.value_or(at::Tensor());
     const at::Tensor mean = optional_mean.value_or(at::Tensor());
-    const bool needs_input = input.requires_grad();
     const bool folded = fold && matrix.defined() && matrix.dim() == 2;
+    const bool round = linalg::bfloat16_products();
+    const bool round_matrix = round || round_decorrelation;
 
     at::Tensor read = centred(input, mean, batch_mean);  // what the weights read: x - μ or u
     at::Tensor effective = weight;
     if (folded) {
-      effective = linalg::times(weight, matrix);
+      effective = linalg::times(weight, matrix, round_matrix);
     } else if (matrix.defined()) {
-      read = linalg::times_transposed(read, matrix);
+      read = linalg::times_transposed(read, matrix, round_matrix);
     }
+    read = linalg::operand(read, round);
+    effective = linalg::operand(effective, round);
     at::Tensor output = linalg::gemm(read, effective.t());
     if (bias.defined()) output.add_(bias);
 
-    context->save_for_backward({read, weight, matrix, folded ? effective : at::Tensor(),
-                                optional_feedback.value_or(at::Tensor())});
-    context->saved_data["needs_input"] = needs_input;
+    context->save_for_backward({read, effective, matrix, optional_feedback.value_or(at::Tensor())});
+    context->saved_data["folded"] = folded;
+    context->saved_data["round"] = round;
+    context->saved_data["round_matrix"] = round_matrix;
+    context->saved_data["needs_input"] = input.requires_grad();
     context->saved_data["needs_weight"] = weight.requires_grad();
     context->saved_data["needs_bias"] = bias.defined() && bias.requires_grad();
     context->saved_data["batch_mean"] = batch_mean;
@@ -66,30 +73,31 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
     check_argument(!at::GradMode::is_enabled(),
                    "[Linear] a second derivative is not available: call backward() without "
                    "create_graph");
+    auto& data = context->saved_data;
+    const bool folded = data["folded"].toBool(), round_matrix = data["round_matrix"].toBool();
+    const bool round = data["round"].toBool();
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor& read = saved[0];
-    const at::Tensor& weight = saved[1];
-    const at::Tensor& matrix = saved[2];
-    const at::Tensor& effective = saved[3];
-    const at::Tensor& feedback = saved[4];
+    const at::Tensor &read = saved[0], &effective = saved[1], &matrix = saved[2];
     const at::Tensor error = gradients[0].contiguous();
+    const at::Tensor factor = linalg::operand(error, round);
 
     at::Tensor weight_gradient, bias_gradient, input_gradient;
-    if (context->saved_data["needs_weight"].toBool()) {
-      weight_gradient = linalg::gemm(error.t(), read);
-      if (effective.defined()) weight_gradient = linalg::times_transposed(weight_gradient, matrix);
+    if (data["needs_weight"].toBool()) {
+      weight_gradient = linalg::gemm(factor.t(), read);
+      if (folded) weight_gradient = linalg::times_transposed(weight_gradient, matrix, round_matrix);
     }
-    if (context->saved_data["needs_bias"].toBool()) bias_gradient = error.sum(0);
-    if (context->saved_data["needs_input"].toBool()) {
-      at::Tensor back = effective.defined() ? effective : weight;
-      if (feedback.defined())
-        back = effective.defined() ? linalg::times(feedback, matrix) : feedback;
-      input_gradient = linalg::gemm(error, back);
-      if (matrix.defined() && !effective.defined())
-        input_gradient = linalg::times(input_gradient, matrix);
-      if (context->saved_data["batch_mean"].toBool()) input_gradient.sub_(input_gradient.mean(0));
+    if (data["needs_bias"].toBool()) bias_gradient = error.sum(0);
+    if (data["needs_input"].toBool()) {
+      at::Tensor back = effective;
+      if (saved[3].defined())
+        back = linalg::operand(folded ? linalg::times(saved[3], matrix, round_matrix) : saved[3],
+                               round);
+      input_gradient = linalg::gemm(factor, back);
+      if (matrix.defined() && !folded)
+        input_gradient = linalg::times(input_gradient, matrix, round_matrix);
+      if (data["batch_mean"].toBool()) input_gradient.sub_(input_gradient.mean(0));
     }
-    return {input_gradient, weight_gradient, bias_gradient, at::Tensor(),
+    return {input_gradient, weight_gradient, bias_gradient, at::Tensor(), at::Tensor(),
             at::Tensor(),   at::Tensor(),    at::Tensor(),  at::Tensor()};
   }
 };
@@ -105,7 +113,7 @@ at::Tensor decorrelated_linear(const at::Tensor& input,
   return DecorrelatedLinear::apply(input, parameters.weight, optional(parameters.bias),
                                    optional(parameters.matrix), optional(parameters.mean),
                                    optional(feedback), parameters.batch_mean,
-                                   fold_is_cheaper(input, parameters.weight));
+                                   fold_is_cheaper(input, parameters.weight), parameters.bfloat16);
 }
 
 at::Tensor decorrelated_linear_gradient(const at::Tensor& input, const at::Tensor& error,
@@ -113,10 +121,14 @@ at::Tensor decorrelated_linear_gradient(const at::Tensor& input, const at::Tenso
   const at::NoGradGuard no_grad;
   const at::Tensor read = centred(input, parameters.mean, parameters.batch_mean);
   const at::Tensor& matrix = parameters.matrix;
-  if (!matrix.defined()) return linalg::gemm(error.t(), read);
+  const bool round = linalg::bfloat16_products(), round_matrix = round || parameters.bfloat16;
+  const auto product = [&](const at::Tensor& rows) {
+    return linalg::gemm(linalg::operand(error, round).t(), linalg::operand(rows, round));
+  };
+  if (!matrix.defined()) return product(read);
   if (error.size(1) < input.size(0))
-    return linalg::times_transposed(linalg::gemm(error.t(), read), matrix);
-  return linalg::gemm(error.t(), linalg::times_transposed(read, matrix));
+    return linalg::times_transposed(product(read), matrix, round_matrix);
+  return product(linalg::times_transposed(read, matrix, round_matrix));
 }
 
 }  // namespace decorr::nn

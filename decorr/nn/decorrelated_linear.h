@@ -11,6 +11,7 @@ struct DecorrelatedLinearParameters {
   at::Tensor matrix;        ///< R, [n, b] (linalg/block_diagonal.h) or [n]; undefined: identity
   at::Tensor mean;          ///< μ, [n], subtracted as a constant; undefined for none
   bool batch_mean = false;  ///< subtract the batch's own mean instead, differentiated through
+  bool bfloat16 = false;    ///< round the operands of products with R to bfloat16
 };
 
 /// Computes y = W·R·(x - μ) + b for `input` [N, n] and returns [N, m].
@@ -20,6 +21,8 @@ struct DecorrelatedLinearParameters {
 /// takes fewer floating-point operations for the batch at hand:
 ///   explicit adds 2Nnb forward and 2Nnb backward (none backward in a first layer),
 ///   folded adds 2mnb forward and 2mnb backward (none backward without gradient).
+///
+/// If linalg::bfloat16_products(), the operands of all products are rounded to bfloat16.
 ///
 /// With `feedback` [m, n] (B, in the basis of W) the error goes back to the input through B·R in
 /// place of W·R, for which B is folded or not as W is.

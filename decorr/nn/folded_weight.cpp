@@ -16,15 +16,15 @@ using torch::autograd::variable_list;
 
 // Each group's rows of `weight` times its R, or Rᵀ.
 at::Tensor multiply(const at::Tensor& weight, const at::Tensor& matrix, std::int64_t groups,
-                    bool channels_only, bool transposed) {
+                    bool channels_only, bool transposed, bool bfloat16) {
   const at::Tensor view = readout_view(weight, channels_only);
   const std::int64_t width = view.size(-1);
   const at::Tensor rows = view.reshape({groups, -1, width});
   std::vector<at::Tensor> products;
   for (std::int64_t i = 0; i < groups; ++i) {
     const at::Tensor part = matrix.narrow(0, i * width, width);
-    products.push_back(transposed ? linalg::times_transposed(rows[i], part)
-                                  : linalg::times(rows[i], part));
+    products.push_back(transposed ? linalg::times_transposed(rows[i], part, bfloat16)
+                                  : linalg::times(rows[i], part, bfloat16));
   }
   const at::Tensor all = products.size() == 1 ? products.front() : at::cat(products);
   if (!channels_only) return all.view(weight.sizes());
@@ -34,11 +34,13 @@ at::Tensor multiply(const at::Tensor& weight, const at::Tensor& matrix, std::int
 class FoldedWeight : public torch::autograd::Function<FoldedWeight> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& weight,
-                            const at::Tensor& matrix, std::int64_t groups, bool channels_only) {
+                            const at::Tensor& matrix, std::int64_t groups, bool channels_only,
+                            bool bfloat16) {
     context->save_for_backward({matrix});
     context->saved_data["groups"] = groups;
     context->saved_data["channels_only"] = channels_only;
-    return multiply(weight, matrix, groups, channels_only, false);
+    context->saved_data["bfloat16"] = bfloat16;
+    return multiply(weight, matrix, groups, channels_only, false, bfloat16);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -46,10 +48,10 @@ class FoldedWeight : public torch::autograd::Function<FoldedWeight> {
                    "[Conv{}d] a second derivative is not available: call backward() without "
                    "create_graph",
                    gradients[0].dim() - 2);
-    const at::Tensor gradient = unfolded_gradient(gradients[0], context->get_saved_variables()[0],
-                                                  context->saved_data["groups"].toInt(),
-                                                  context->saved_data["channels_only"].toBool());
-    return {gradient, at::Tensor(), at::Tensor(), at::Tensor()};
+    const at::Tensor gradient = unfolded_gradient(
+        gradients[0], context->get_saved_variables()[0], context->saved_data["groups"].toInt(),
+        context->saved_data["channels_only"].toBool(), context->saved_data["bfloat16"].toBool());
+    return {gradient, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -64,13 +66,13 @@ at::Tensor readout_view(const at::Tensor& weight, bool channels_only) {
 }
 
 at::Tensor unfolded_gradient(const at::Tensor& gradient, const at::Tensor& matrix,
-                             std::int64_t groups, bool channels_only) {
-  return multiply(gradient.contiguous(), matrix, groups, channels_only, true);
+                             std::int64_t groups, bool channels_only, bool bfloat16) {
+  return multiply(gradient.contiguous(), matrix, groups, channels_only, true, bfloat16);
 }
 
 at::Tensor folded_weight(const at::Tensor& weight, const at::Tensor& matrix, std::int64_t groups,
-                         bool channels_only) {
-  return FoldedWeight::apply(weight, matrix, groups, channels_only);
+                         bool channels_only, bool bfloat16) {
+  return FoldedWeight::apply(weight, matrix, groups, channels_only, bfloat16);
 }
 
 }  // namespace decorr::nn

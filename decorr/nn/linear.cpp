@@ -59,8 +59,12 @@ void LinearImpl::check_input(const at::Tensor& input) const {
 }
 
 DecorrelatedLinearParameters LinearImpl::tensors() const {
-  return {weight, bias.defined() ? bias : bias_offset, decorrelator_->matrix(),
-          decorrelator_->running_mean(), decorrelator_->uses_batch_mean()};
+  return {weight,
+          bias.defined() ? bias : bias_offset,
+          decorrelator_->matrix(),
+          decorrelator_->running_mean(),
+          decorrelator_->uses_batch_mean(),
+          options.decorrelation().precision == "bf16"};
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& input) {

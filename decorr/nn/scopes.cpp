@@ -3,26 +3,34 @@
 #include "decorr/nn/update.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <torch/nn/functional/instancenorm.h>
 #include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/instancenorm.h>
+
+#include <mutex>
+#include <set>
 
 namespace decorr::nn {
 namespace {
 
-// Batch normalization whose forward pass, from now on, leaves its statistics alone.
+// A running statistic and what it was.
 struct Held {
-  torch::nn::BatchNormOptions* options;
-  c10::optional<double> momentum;
-  at::Tensor counter, count;  // num_batches_tracked, and what it was
+  at::Tensor statistic, value;
 };
 
-template <typename Impl>
+template <typename Norm>
 void hold(torch::nn::Module& module, std::vector<Held>& held) {
-  auto* norm = dynamic_cast<Impl*>(&module);
+  auto* norm = dynamic_cast<Norm*>(&module);
   if (norm == nullptr) return;
-  const at::Tensor& counter = norm->num_batches_tracked;
-  held.push_back({&norm->options, norm->options.momentum(), counter,
-                  counter.defined() ? counter.clone() : at::Tensor()});
-  norm->options.momentum(0.0);
+  for (const at::Tensor& statistic :
+       {norm->running_mean, norm->running_var, norm->num_batches_tracked})
+    if (statistic.defined()) held.push_back({statistic, statistic.clone()});
+}
+
+template <typename... Norms>
+void hold_any(torch::nn::Module& module, std::vector<Held>& held) {
+  (hold<Norms>(module, held), ...);
 }
 
 }  // namespace
@@ -40,7 +48,7 @@ EvaluationMode::~EvaluationMode() {
 
 struct NoStatistics::Impl {
   std::vector<std::pair<whitening::Decorrelator, bool>> decorrelators;
-  std::vector<Held> norms;
+  std::vector<Held> statistics;
 };
 
 NoStatistics::NoStatistics(torch::nn::Module& model) : impl_(std::make_unique<Impl>()) {
@@ -49,20 +57,30 @@ NoStatistics::NoStatistics(torch::nn::Module& model) : impl_(std::make_unique<Im
     impl_->decorrelators.emplace_back(decorrelator, decorrelator->paused());
     impl_->decorrelators.back().first->pause(true);
   }
-  for (const auto& module : model.modules(/*include_self=*/true)) {
-    hold<torch::nn::BatchNorm1dImpl>(*module, impl_->norms);
-    hold<torch::nn::BatchNorm2dImpl>(*module, impl_->norms);
-    hold<torch::nn::BatchNorm3dImpl>(*module, impl_->norms);
-  }
+  std::set<const torch::nn::Module*> seen;
+  for (const auto& module : model.modules(/*include_self=*/true))
+    if (seen.insert(module.get()).second)
+      hold_any<torch::nn::BatchNorm1dImpl, torch::nn::BatchNorm2dImpl, torch::nn::BatchNorm3dImpl,
+               torch::nn::InstanceNorm1dImpl, torch::nn::InstanceNorm2dImpl,
+               torch::nn::InstanceNorm3dImpl>(*module, impl_->statistics);
 }
 
 NoStatistics::~NoStatistics() {
-  for (auto& [decorrelator, paused] : impl_->decorrelators) decorrelator->pause(paused);
+  // Last first, so that a part that occurs twice ends as it began.
+  for (auto entry = impl_->decorrelators.rbegin(); entry != impl_->decorrelators.rend(); ++entry)
+    entry->first->pause(entry->second);
   const at::NoGradGuard no_grad;
-  for (Held& held : impl_->norms) {
-    held.options->momentum(held.momentum);
-    if (held.counter.defined()) held.counter.copy_(held.count);
-  }
+  for (Held& held : impl_->statistics) held.statistic.copy_(held.value);
+}
+
+ReplayedDraws::ReplayedDraws(const torch::nn::Module& model)
+    : generator_(at::globalContext().defaultGenerator(
+          model.parameters().empty() ? at::Device(at::kCPU) : model.parameters()[0].device())),
+      state_(generator_.get_state()) {}
+
+void ReplayedDraws::rewind() {
+  const std::lock_guard<std::mutex> lock(generator_.mutex());
+  generator_.set_state(state_);
 }
 
 }  // namespace decorr::nn

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
@@ -23,8 +24,8 @@ class EvaluationMode {
   std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
 };
 
-/// Forward passes leave no trace, whatever the mode: no sample for a Decorrelator, no change of
-/// batch normalization's running statistics.
+/// Forward passes leave no trace, whatever the mode: no sample for a Decorrelator, no change of the
+/// running statistics of batch and instance normalization.
 class NoStatistics {
  public:
   explicit NoStatistics(torch::nn::Module& model);
@@ -35,6 +36,20 @@ class NoStatistics {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+/// Lets several passes draw the same numbers from LibTorch's default generator (dropout). Remembers
+/// where the generator of the model's device stands when it is built.
+class ReplayedDraws {
+ public:
+  explicit ReplayedDraws(const torch::nn::Module& model);
+
+  /// Puts the generator back to where it stood.
+  void rewind();
+
+ private:
+  at::Generator generator_;
+  at::Tensor state_;
 };
 
 }  // namespace decorr::nn

@@ -112,8 +112,9 @@ struct TrainConfig {
   std::int64_t keep = 3;                ///< newest checkpoints that are kept, >= 1
   std::int64_t early_stopping = 0;      ///< epochs without a better loss, >= 0; 0: off
   std::int64_t threads = 0;             ///< in [0, 4096]; 0: as many as there are processors
-  std::string precision = "float32";    ///< of the model: `float32` or `float64`
-  std::string device = "cpu";           ///< `cpu` or `cuda`
+  /// `float32` or `float64` of the whole model; `bf16`: float32 with products rounded to bfloat16.
+  std::string precision = "float32";
+  std::string device = "cpu";  ///< `cpu` or `cuda`
   /// Run directory or checkpoint whose trained weights the run starts from; empty: random ones.
   std::string initial_weights;
 };

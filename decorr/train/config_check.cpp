@@ -106,6 +106,19 @@ void check_combinations(const Config& config, const GivenKeys& given,
         place("learning.feedback_init"), "set learning.feedback_init = \"uniform\" or \"normal\"");
 
   const Selected selected = anywhere(config);
+  const auto precisions = selected("decorrelation.precision");
+  const bool rounds = config.train.precision == "bf16" ||
+                      std::count(precisions.begin(), precisions.end(), "bf16") > 0;
+  if (rounds && (config.learning.rule == "node-perturbation" ||
+                 config.learning.rule == "weight-perturbation"))
+    throw ConfigError("products in bfloat16 lose perturbations in their rounding",
+                      place("learning.rule"),
+                      "set train.precision and decorrelation.precision = \"float32\"");
+  if (config.train.precision == "float64" &&
+      std::count(precisions.begin(), precisions.end(), "bf16") > 0)
+    throw ConfigError("decorrelation.precision = \"bf16\" rounds float32, and the model is float64",
+                      place("decorrelation.precision"),
+                      "remove it or set train.precision = \"float32\"");
   const auto methods = selected("decorrelation.method"), means = selected("decorrelation.mean");
   const bool decorrelates =
       std::any_of(methods.begin(), methods.end(), [](const auto& m) { return m != "none"; });

@@ -163,8 +163,9 @@ std::vector<Binding> train_bindings(TrainConfig& train) {
               .within(Range::at_least(0)),
           Binding("train.threads", &train.threads, "threads; 0: as many as there are processors")
               .within(Range::between(0, 4096)),
-          Binding("train.precision", &train.precision, "of the model's numbers")
-              .among({"float32", "float64"}),
+          Binding("train.precision", &train.precision,
+                  "of the model's numbers; bf16: float32 with the operands of products in bfloat16")
+              .among({"float32", "float64", "bf16"}),
           Binding("train.device", &train.device, "where to compute").among({"cpu", "cuda"}),
           Binding("train.initial_weights", &train.initial_weights,
                   "run directory or checkpoint to take trained weights from; empty: random ones")};

@@ -110,6 +110,10 @@ std::vector<Binding> decorrelator_bindings(whitening::DecorrelatorOptions& optio
               "weight of the newest batch in the running mean")
           .within(Range::share())
           .when(active),
+      Binding(key("precision"), &options.precision,
+              "of the products with R: as the weights are, or rounded to bfloat16")
+          .among({"float32", "bf16"})
+          .when(full),
       Binding(key("scale_free"), &options.scale_free, "make R independent of the input's scale")
           .when(learnt),
       Binding(key("function_preserving"), &options.function_preserving,

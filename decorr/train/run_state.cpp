@@ -89,7 +89,7 @@ void Trainer::restore(std::int64_t step) {
                   "the training data has changed since the checkpoint, {}, restore the old data or "
                   "start a new run",
                   source);
-    const std::string rule = state.at("rule");
+    const std::string rule = state.value("rule", "backprop");
     check_runtime(rule == config_.learning.rule,
                   "the checkpoint was made with another learning rule, {}, set learning.rule = "
                   "\"{}\" or start a new run with train.initial_weights",

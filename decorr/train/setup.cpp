@@ -1,6 +1,7 @@
 #include "decorr/train/setup.h"
 
 #include "decorr/data/registry.h"
+#include "decorr/linalg/precision.h"
 #include "decorr/nn/convnet.h"
 #include "decorr/nn/mlp.h"
 #include "decorr/nn/recurrent.h"
@@ -119,6 +120,14 @@ Datasets load_datasets(const Config& config) {
 
 std::uint32_t fingerprint(const data::Dataset& dataset) {
   return checksum(checksum(0, dataset.images), dataset.labels);
+}
+
+bool rounds_products(const Config& config) {
+  if (config.train.precision != "bf16") return false;
+  if (config.train.device == "cpu" && !linalg::has_bfloat16())
+    throw ConfigError("this processor has no bfloat16 instructions", "train.precision = \"bf16\"",
+                      "set train.precision = \"float32\"");
+  return true;
 }
 
 std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset& dataset) {

@@ -28,6 +28,10 @@ Datasets load_datasets(const Config& config);
 /// A number that changes when the training images, their labels or their order do (CRC-32).
 std::uint32_t fingerprint(const data::Dataset& dataset);
 
+/// Whether products are rounded to bfloat16 as `config` asks. Throws ConfigError if it does and the
+/// processor has no instructions for that.
+bool rounds_products(const Config& config);
+
 /// Builds the network that `config` describes for the images and classes of `dataset`, in the
 /// configured precision and on the configured device. Throws ConfigError for a network that its
 /// settings or the images do not allow, a decorrelation pattern that matches no layer, or a device

@@ -40,6 +40,7 @@ std::string to_string(Outcome outcome) {
 Trainer::Trainer(Config config, const std::filesystem::path& run_path, bool resume,
                  Progress& progress)
     : config_(std::move(config)),
+      precision_(rounds_products(config_)),
       directory_(run_path),
       progress_(progress),
       loss_(config_.learning.loss),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "decorr/learning/rule.h"
+#include "decorr/linalg/precision.h"
 #include "decorr/train/checkpoint_store.h"
 #include "decorr/train/evaluate.h"
 #include "decorr/train/metrics.h"
@@ -81,6 +82,7 @@ class Trainer {
   void write_summary(Outcome outcome) const;
 
   Config config_;
+  linalg::ProductPrecision precision_;
   Datasets data_;
   std::uint32_t data_fingerprint_ = 0;  // of the training data, read once: it does not change
   RunDirectory directory_;

@@ -1,6 +1,8 @@
 #include "decorr/whitening/options.h"
 
 #include "decorr/core/check.h"
+#include "decorr/linalg/onednn.h"
+#include "decorr/linalg/precision.h"
 
 #include <algorithm>
 #include <cmath>
@@ -61,6 +63,11 @@ void DecorrelatorOptions::validate() const {
                  "[Decorrelator] mean_momentum must be in (0, 1], got {}", mean_momentum);
   check_choice("pad", pad, {"raw", "demeaned"});
   check_choice("moments", moments, {"transport", "keep", "reset"});
+  check_choice("precision", precision, {"float32", "bf16"});
+  check_argument(precision != "bf16" || linalg::has_bfloat16(),
+                 "[Decorrelator] precision bf16 needs a processor with bfloat16 instructions, this "
+                 "one has {}: use float32",
+                 linalg::onednn::instruction_set());
   check_argument(kappa >= 0 && kappa <= 1, "[Decorrelator] kappa must be in [0, 1], got {}", kappa);
   check_argument(settling >= 0, "[Decorrelator] settling must be 0 (exact) or more steps, got {}",
                  settling);

@@ -72,6 +72,11 @@ struct DecorrelatorOptions {
   /// sets both to zero.
   std::string moments = "transport";
 
+  /// Products with R in forward and backward passes: `float32`, or `bf16`, which rounds their
+  /// operands (on a CPU with bfloat16 instructions; elsewhere an error where the layer is built).
+  /// R and its updates are float32 in any case.
+  std::string precision = "float32";
+
   /// Divide C by the mean of U², so that the trajectory of R does not depend on the input's scale.
   bool scale_free = true;
   /// Change W and b with R and μ so that the layer keeps computing the same function.

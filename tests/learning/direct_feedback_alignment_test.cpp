@@ -42,18 +42,7 @@ TEST(DirectFeedbackAlignment, EqualsItsClosedFormOnAPerceptronOfFourLayers) {
     ASSERT_EQ(state.size(), 3U);
 
     const at::NoGradGuard no_grad;
-    std::vector<at::Tensor> u, a;
-    at::Tensor h = x;
-    for (const auto& located : nn::decorrelated_layers(*model)) {
-      auto& layer = dynamic_cast<nn::LinearImpl&>(*located.layer);
-      at::Tensor decorrelated = h;
-      if (layer.decorrelator()->active())
-        decorrelated = at::matmul(h - layer.decorrelator()->running_mean(),
-                                  layer.decorrelator()->matrix().t());
-      u.push_back(decorrelated);
-      a.push_back(at::matmul(decorrelated, layer.weight.t()) + layer.bias);
-      h = at::tanh(a.back());
-    }
+    const auto [u, a] = naive_pass(*model, x);
     const at::Tensor error = 0.5 * output_error(a[3], target);
     for (std::size_t i = 0; i < 4; ++i) {
       at::Tensor delta = error;
@@ -139,8 +128,8 @@ TEST(DirectFeedbackAlignment, RefusesWhatItCannotServe) {
   EXPECT_THAT(message_of([&] {
                 rule.accumulate(at::ones({2, 2, 24, 16}), labels(2, 4, 1));
               }),
-              HasSubstr("blocks.0.conv1 reads samples of [4, 24, 16], the rule was built for "
-                        "[4, 16, 16]"));
+              HasSubstr("blocks.0.conv1 must read [2, 4, 16, 16] as when the rule was built, got "
+                        "[2, 4, 24, 16]"));
 }
 
 }  // namespace

@@ -106,6 +106,12 @@ TEST(Loss, DifferencesAreThoseOfTheLossesAndExactWhereTheyAreSmall) {
                   .item<double>(),
               1e-10);
     EXPECT_EQ(loss.difference(from, from, target).abs().max().item<double>(), 0);
+    // A class that was all but impossible comes up.
+    const at::Tensor sure = at::tensor({0.0, -60.0, -1.0}, kFloat64).unsqueeze(0);
+    const at::Tensor jump = at::tensor({0.0, 38.0, 0.0}, kFloat64).unsqueeze(0);
+    const at::Tensor first = at::zeros({1}, at::kLong);
+    EXPECT_NEAR(loss.difference(sure, sure + jump, first).item<double>(),
+                loss(sure + jump, first).item<double>() - loss(sure, first).item<double>(), 1e-11);
   }
 }
 

@@ -81,6 +81,30 @@ inline std::vector<std::pair<std::string, at::Tensor>> take_gradients(torch::nn:
   return result;
 }
 
+/// What small_mlp() computes, written out: u and a of each layer, with noise on a if there is any.
+struct NaivePass {
+  std::vector<at::Tensor> u, a;
+};
+
+inline NaivePass naive_pass(torch::nn::Module& model, const at::Tensor& x,
+                            const std::vector<at::Tensor>& noise = {}, bool batch_mean = false) {
+  NaivePass pass;
+  at::Tensor h = x;
+  for (const auto& located : nn::decorrelated_layers(model)) {
+    auto& layer = dynamic_cast<nn::LinearImpl&>(*located.layer);
+    whitening::Decorrelator& decorrelator = layer.decorrelator();
+    at::Tensor u = h;
+    if (decorrelator->active())
+      u = at::matmul(h - (batch_mean ? h.mean(0) : decorrelator->running_mean()),
+                     decorrelator->matrix().t());
+    pass.u.push_back(u);
+    pass.a.push_back(at::matmul(u, layer.weight.detach().t()) + layer.bias.detach());
+    if (!noise.empty()) pass.a.back() = pass.a.back() + noise[pass.a.size() - 1];
+    h = at::tanh(pass.a.back());
+  }
+  return pass;
+}
+
 /// ‖a - b‖ / ‖b‖.
 inline double relative_error(const at::Tensor& a, const at::Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();
