@@ -18,8 +18,7 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
-#include <algorithm>
-#include <chrono>
+#include "apps/decorr/bench_timing.h"
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -33,6 +32,8 @@
 
 namespace {
 
+using decorr::bench::seconds;
+using decorr::bench::summarize;
 using decorr::whitening::DecorrelatorImpl;
 using decorr::whitening::DecorrelatorOptions;
 
@@ -145,24 +146,6 @@ double reached_energy(const DecorrelatorImpl& decorrelator, const at::Tensor& co
   return decorr::analysis::off_diagonal_energy(c);
 }
 
-struct Cost {
-  double median, spread;  // of the ratios: median, and half of the interquartile range
-};
-
-Cost summarize(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto at_share = [&](double share) {
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
-  };
-  return {at_share(0.5), (at_share(0.75) - at_share(0.25)) / 2};
-}
-
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 std::string shown(double value) {
   return value < 0.1 ? fmt::format("{:.2g}", value) : fmt::format("{:.2f}", value);
 }
@@ -216,7 +199,7 @@ std::string measure(const Subject& subject, const std::string& method, const std
     (refresh ? refresh_flops : common_flops) = flops.count();
     if (i >= 0) (refresh ? refreshes : common).push_back(ratio);
   }
-  const Cost cost = summarize(common);
+  const decorr::bench::Summary cost = summarize(common);
   std::string refreshing = "–", refreshing_flops = "–";
   if (!refreshes.empty()) {
     refreshing = shown(summarize(refreshes).median);

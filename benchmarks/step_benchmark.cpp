@@ -5,24 +5,18 @@
 #include "decorr/core/threads.h"
 #include "decorr/data/registry.h"
 #include "decorr/data/transform.h"
-#include "decorr/learning/rule.h"
-#include "decorr/nn/convnet.h"
-#include "decorr/nn/mlp.h"
-#include "decorr/nn/update.h"
-#include "decorr/optim/adam.h"
 
 #include <ATen/ATen.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "apps/decorr/bench_networks.h"
+#include "apps/decorr/bench_training.h"
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <iostream>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace {
@@ -41,7 +35,7 @@ Settings parse(int argc, char** argv) {
   Settings settings;
   CLI::App app("Times training steps on CIFAR-10 and measures the correlation that they leave");
   app.add_option("--model", settings.model, "mlp (3072, 4 x 1000, 10) or convnet")
-      ->check(CLI::IsMember({"mlp", "convnet"}));
+      ->check(CLI::IsMember(decorr::bench::networks()));
   app.add_option("--preset", settings.preset, "preset of the decorrelation");
   app.add_option("--method", settings.method, "method of decorrelation");
   app.add_option("--eta", settings.eta, "decorrelation learning rate; 0: the preset's");
@@ -62,29 +56,24 @@ Settings parse(int argc, char** argv) {
   return settings;
 }
 
-std::shared_ptr<decorr::nn::Model> make_model(const Settings& settings) {
+decorr::train::Config configuration(const Settings& settings) {
+  decorr::train::Config config = decorr::bench::network_config(settings.model);
   DecorrelatorOptions options = DecorrelatorOptions::preset(settings.preset);
   options.method = settings.method;
   if (settings.eta > 0) options.lr = settings.eta;
-  const auto plan = decorr::nn::everywhere(options);
-  if (settings.model == "convnet")
-    return std::make_shared<decorr::nn::ConvNetImpl>(
-        decorr::nn::ConvNetOptions({3, 32, 32}, 10).decorrelation(plan).seed(42));
-  return std::make_shared<decorr::nn::MlpImpl>(
-      decorr::nn::MlpOptions(3072, {1000, 1000, 1000, 1000}, 10)
-          .published_activations(true)
-          .decorrelation(plan)
-          .seed(42));
+  config.decorrelation.options = options;
+  config.optimizer.lr = settings.lr;
+  return config;
 }
 
 // Images `first` … `first + count - 1` of `dataset`, normalised per channel, and their labels.
-std::pair<at::Tensor, at::Tensor> batch(const decorr::data::Dataset& dataset,
-                                        const decorr::data::Normalization& normalization,
-                                        std::int64_t first, std::int64_t count) {
+decorr::data::Batch batch(const decorr::data::Dataset& dataset,
+                          const decorr::data::Normalization& normalization, std::int64_t first,
+                          std::int64_t count) {
   const at::Tensor pixels = dataset.images.narrow(0, first, count).to(at::kFloat) / 255;
   const at::Tensor mean = at::tensor(normalization.mean, at::kFloat).view({1, -1, 1, 1});
   const at::Tensor std = at::tensor(normalization.std, at::kFloat).view({1, -1, 1, 1});
-  return {(pixels - mean) / std, dataset.labels.narrow(0, first, count)};
+  return {(pixels - mean) / std, dataset.labels.narrow(0, first, count), first / count};
 }
 
 nlohmann::json run(const Settings& settings) {
@@ -92,13 +81,8 @@ nlohmann::json run(const Settings& settings) {
   const decorr::data::Dataset dataset = decorr::data::load("cifar10", "train", settings.root);
   const decorr::data::Dataset test = decorr::data::load("cifar10", "test", settings.root);
   const decorr::data::Normalization normalization = decorr::data::measure(dataset);
-  const auto model = make_model(settings);
-  decorr::optim::AdamOptions adam;
-  adam.beta2(0.9999);
-  decorr::optim::Adam optimizer(decorr::optim::named_parameters(*model), adam);
-  const auto rule =
-      decorr::learning::make_rule("backprop", model, decorr::learning::Loss("cross-entropy"));
-  const at::Tensor probe = batch(test, normalization, 0, 1000).first;
+  decorr::bench::Training training(configuration(settings), dataset);
+  const at::Tensor probe = batch(test, normalization, 0, 1000).input;
 
   nlohmann::json seconds = nlohmann::json::array(), energies = nlohmann::json::object();
   const auto measure = [&](int updates) {
@@ -107,22 +91,18 @@ nlohmann::json run(const Settings& settings) {
       return;
     nlohmann::json& row = energies[std::to_string(updates)] = nlohmann::json::array();
     for (const auto& layer : decorr::analysis::measure_correlation(
-             *model, probe, [&](const at::Tensor& x) { return model->forward(x); }))
+             training.model(), probe,
+             [&](const at::Tensor& x) { return training.model().forward(x); }))
       row.push_back(layer.energy);
   };
   measure(0);
   double loss = 0;
   for (int step = 0; step < settings.warmup + settings.steps; ++step) {
     const std::int64_t batches = dataset.images.size(0) / settings.batch;
-    const auto [input, target] =
-        batch(dataset, normalization, step % batches * settings.batch, settings.batch);
-    const auto start = std::chrono::steady_clock::now();
-    optimizer.zero_grad();
-    loss = rule->accumulate(input, target).loss.item<double>();
-    optimizer.step(settings.lr);
-    decorr::update(*model, optimizer);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    if (step >= settings.warmup) seconds.push_back(elapsed.count());
+    const decorr::bench::TimedStep timed = training.step(
+        batch(dataset, normalization, step % batches * settings.batch, settings.batch));
+    loss = timed.loss;
+    if (step >= settings.warmup) seconds.push_back(timed.seconds());
     measure(step + 1);
   }
   return {{"seconds", seconds}, {"energy", energies}, {"loss", loss}};

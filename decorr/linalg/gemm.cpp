@@ -2,6 +2,7 @@
 
 #include "decorr/core/check.h"
 #include "decorr/linalg/onednn.h"
+#include "decorr/linalg/precision.h"
 
 #include <ATen/ATen.h>
 
@@ -52,6 +53,8 @@ at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, dou
     check_argument(alpha == 1 && beta == 0 && out.device().is_cpu(),
                    "[gemm] bfloat16 operands need alpha = 1, beta = 0 and a CPU, got {}, {} and {}",
                    alpha, beta, out.device().str());
+    check_argument(has_bfloat16(),
+                   "[gemm] this processor has no instructions for bfloat16: use float32");
     onednn::gemm_bfloat16(out, a, b);
   } else if (out.device().is_cpu() && out.scalar_type() == at::kFloat) {
     onednn::gemm(out, a, b, static_cast<float>(alpha), static_cast<float>(beta));

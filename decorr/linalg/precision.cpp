@@ -28,8 +28,7 @@ ProductPrecision::~ProductPrecision() {
 }
 
 at::Tensor operand(const at::Tensor& x, bool bfloat16) {
-  return bfloat16 && x.device().is_cpu() && x.scalar_type() == at::kFloat ? x.to(at::kBFloat16)
-                                                                          : x;
+  return bfloat16 && x.device().is_cpu() && x.scalar_type() == at::kFloat ? x.to(at::kBFloat16) : x;
 }
 
 }  // namespace decorr::linalg

@@ -24,7 +24,8 @@ int main() {
     const auto rule = decorr::learning::make_rule(name, model, loss, {}, /*example=*/input);
     double first = 0, last = 0;
     for (int step = 0; step < 200; ++step) {
-      last = rule->accumulate(input, target).loss.item<double>();  // gradients, as the rule has them
+      last =
+          rule->accumulate(input, target).loss.item<double>();  // gradients, as the rule has them
       rule->step(optimizer, /*lr=*/3e-3);
       optimizer.zero_grad();
       decorr::update(*model, optimizer);  // R and the means; weights and feedback matrices follow

@@ -100,8 +100,8 @@ int main() {
   const at::Tensor input = at::matmul(sources, random.at(1).normal({8, 32}, at::kFloat));
   const at::Tensor target = sources.slice(1, 0, 4).argmax(1);
 
-  decorr::nn::Mlp model(decorr::nn::MlpOptions(/*inputs=*/32, /*hidden=*/{64, 64}, /*outputs=*/4)
-                            .activation("tanh"));
+  decorr::nn::Mlp model(
+      decorr::nn::MlpOptions(/*inputs=*/32, /*hidden=*/{64, 64}, /*outputs=*/4).activation("tanh"));
   decorr::optim::Adam optimizer(decorr::optim::named_parameters(*model));
   const auto rule = learning::make_rule("random-target-projection", model,
                                         learning::Loss("cross-entropy"), {}, input);

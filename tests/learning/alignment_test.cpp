@@ -42,9 +42,9 @@ TEST(Alignment, OfBackpropagationIsPerfectAndOfFeedbackIsKnown) {
 }
 
 TEST(Alignment, DropsTheSameForBoth) {
-  torch::nn::Sequential model(
-      nn::Linear(nn::LinearOptions(6, 8).decorrelation(quick("none"))), torch::nn::Dropout(0.5),
-      nn::Linear(nn::LinearOptions(8, 4).decorrelation(quick("none"))));
+  torch::nn::Sequential model(nn::Linear(nn::LinearOptions(6, 8).decorrelation(quick("none"))),
+                              torch::nn::Dropout(0.5),
+                              nn::Linear(nn::LinearOptions(8, 4).decorrelation(quick("none"))));
   model->to(at::kDouble);
   const Loss loss("cross-entropy");
   const auto rule = make_rule("backprop", model, loss);

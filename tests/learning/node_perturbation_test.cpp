@@ -240,8 +240,8 @@ TEST(PerturbationRules, DropTheSameInEveryPass) {
       const auto norm = [&](double dropout) {
         torch::nn::Sequential model = sequence(dropout, false, 3);
         torch::manual_seed(1);
-        const auto rule = make_rule(name, model, Loss("cross-entropy"),
-                                    options_with("simultaneous", antithetic));
+        const auto rule =
+            make_rule(name, model, Loss("cross-entropy"), options_with("simultaneous", antithetic));
         double sum = 0;
         for (const at::Tensor& g : gradients_of(*rule, *model, x, target))
           sum += g.square().sum().item<double>();
@@ -292,7 +292,9 @@ class OverwritingImpl : public torch::nn::Module {
 TEST(NodePerturbation, NoticesWhenAnInputIsOverwritten) {
   const auto model = std::make_shared<OverwritingImpl>();
   NodePerturbation rule(model, Loss("cross-entropy"), {});
-  EXPECT_THAT(message_of([&] { rule.accumulate(at::ones({2, 4}), labels(2, 4, 0)); }),
+  EXPECT_THAT(message_of([&] {
+                rule.accumulate(at::ones({2, 4}), labels(2, 4, 0));
+              }),
               HasSubstr("what layer read was changed in place afterwards"));
 }
 

@@ -36,7 +36,7 @@ inline RuleOptions options_with(const char* variant, bool antithetic, double sig
 using Gradients = std::vector<at::Tensor>;
 
 inline Gradients gradients_of(Rule& rule, torch::nn::Module& model, const at::Tensor& x,
-                       const at::Tensor& target) {
+                              const at::Tensor& target) {
   rule.accumulate(x, target);
   Gradients result;
   for (const auto& item : take_gradients(model)) result.push_back(item.second);
@@ -82,8 +82,8 @@ struct Sampled {
   at::Tensor mean, error;
 };
 
-inline Sampled sample(Rule& rule, torch::nn::Module& model, const Projections& seen, const at::Tensor& x,
-               const at::Tensor& target, int draws) {
+inline Sampled sample(Rule& rule, torch::nn::Module& model, const Projections& seen,
+                      const at::Tensor& x, const at::Tensor& target, int draws) {
   std::vector<at::Tensor> values;
   values.reserve(static_cast<std::size_t>(draws));
   for (int i = 0; i < draws; ++i) values.push_back(seen.of(gradients_of(rule, model, x, target)));
@@ -92,7 +92,8 @@ inline Sampled sample(Rule& rule, torch::nn::Module& model, const Projections& s
 }
 
 // The largest distance of the mean from what `gradients` would give, in standard errors.
-inline double distance(const Sampled& sampled, const Projections& seen, const Gradients& gradients) {
+inline double distance(const Sampled& sampled, const Projections& seen,
+                       const Gradients& gradients) {
   double total = 0;
   for (const at::Tensor& g : gradients) total += g.square().sum().item<double>();
   const at::Tensor away = (sampled.mean - seen.of(gradients)).abs() - kBias * std::sqrt(total);
@@ -127,8 +128,8 @@ inline Gradients with_raw_input(torch::nn::Module& model, const Gradients& exact
 
 template <typename Model>
 inline void expect_unbiased(const std::shared_ptr<Model>& model, const at::Tensor& x,
-                     const at::Tensor& target, const char* name, const RuleOptions& options,
-                     int draws) {
+                            const at::Tensor& target, const char* name, const RuleOptions& options,
+                            int draws) {
   const Loss loss("cross-entropy");
   prepare(model, x, target);
   const auto backprop = make_rule("backprop", model, loss);

@@ -59,8 +59,10 @@ TEST(WeightPerturbation, EqualsItsClosedForm) {
     };
     const double clean = loss_at(0);
     for (std::size_t i = 0; i < gradients.size(); ++i)
-      noise.push_back(RandomStream(5, "weight perturbation").at(1).at(i).normal(
-                          gradients[i].sizes(), kFloat64) *
+      noise.push_back(RandomStream(5, "weight perturbation")
+                          .at(1)
+                          .at(i)
+                          .normal(gradients[i].sizes(), kFloat64) *
                       sigma);
     const double change = antithetic ? (loss_at(1) - loss_at(-1)) / 2 : loss_at(1) - clean;
     for (std::size_t i = 0; i < gradients.size(); ++i)

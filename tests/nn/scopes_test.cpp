@@ -28,8 +28,7 @@ class NormsImpl : public torch::nn::Module {
   }
   at::Tensor forward(const at::Tensor& x) {
     const at::Tensor y = batch_->forward(layer_->forward(x));
-    return instance_->forward(y.unsqueeze(2).expand({-1, -1, 2}) *
-                              at::tensor({1.0F, 2.0F}));
+    return instance_->forward(y.unsqueeze(2).expand({-1, -1, 2}) * at::tensor({1.0F, 2.0F}));
   }
 
  private:
@@ -50,7 +49,8 @@ TEST(NoStatistics, LeavesNoTraceAndEnds) {
   const auto after = state_of(*model);
   for (std::size_t i = 0; i < before.size(); ++i)
     EXPECT_TRUE(at::equal(before[i].second, after[i].second)) << before[i].first;
-  EXPECT_EQ(update(*model)[0].report.reason, "no forward pass in training mode since the last update");
+  EXPECT_EQ(update(*model)[0].report.reason,
+            "no forward pass in training mode since the last update");
 
   model->forward(x);
   const auto moved = state_of(*model);
