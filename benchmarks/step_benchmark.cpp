@@ -1,5 +1,5 @@
 // Time of training steps, and how far they decorrelate, on the first images of CIFAR-10 in their
-// order: one line of JSON for scripts to read (compare_authors.py does).
+// order: one line of JSON for scripts to read (compare_reference.py and compare_pytorch.py do).
 //   decorr_step_benchmark --model convnet --method norm-preserving --steps 20
 #include "decorr/analysis/correlation.h"
 #include "decorr/core/threads.h"
