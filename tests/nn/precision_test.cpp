@@ -1,5 +1,6 @@
 // Layers with products in bfloat16.
 #include "decorr/linalg/precision.h"
+
 #include "decorr/nn/conv.h"
 #include "decorr/nn/linear.h"
 #include "decorr/nn/update.h"
@@ -89,8 +90,8 @@ TEST(Precision, OfLinear) {
   for (const std::int64_t outputs : {5, 80})  // R folded, and not
     expect_layer(
         [&](const whitening::DecorrelatorOptions& options) {
-          return Linear(LinearOptions(20, outputs).decorrelation(options).random(
-              RandomStream(7, "test")));
+          return Linear(
+              LinearOptions(20, outputs).decorrelation(options).random(RandomStream(7, "test")));
         },
         correlated({64, 20}, 1).to(at::kFloat));
 }
