@@ -1,4 +1,4 @@
-"""What the comparisons of training steps share: taking turns, medians and spread, tables, errors.
+"""What the comparisons of training steps share: taking turns, medians and spread, tables.
 
 Each turn is a process of its own that times some steps and prints them as JSON. A round gives every program
 one turn and a ratio is taken within a round, so that whatever else the machine does hits both sides of it.
@@ -8,15 +8,18 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+import script_tools
+from script_tools import BadUsage, Failure, LineParser, markdown, script_name, whole
+
 NETWORKS = ("dense", "conv")
 BATCH = {"dense": 256, "conv": 128}
 # decorr's names of the networks.
@@ -25,13 +28,7 @@ LR = 1e-4
 # One-minute load average above which the machine is called busy.
 IDLE_LOAD = 0.5
 
-
-class BadUsage(Exception):
-    """The command or what it names is wrong: exit code 2."""
-
-
-class Failure(Exception):
-    """Something failed while running: exit code 1."""
+exit_code_of = partial(script_tools.exit_code_of, interrupted="no results, start again")
 
 
 @dataclass(frozen=True)
@@ -159,27 +156,6 @@ def settings_of(arguments: argparse.Namespace) -> dict:
             "warmup": arguments.warmup, "load_average": load}
 
 
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in [heads, *rows]]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
-
-
-def whole(least: int):
-    """A reader of a whole number of at least `least`, which is not negative."""
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got '{text}'")
-        return int(text)
-    return read
-
-
-class LineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str):
-        raise BadUsage(f"{message}, command line, see --help")
-
-
 def add_step_options(parser: argparse.ArgumentParser, steps: int) -> None:
     parser.add_argument("--steps", type=whole(1), default=steps, metavar="N",
                         help=f"timed steps a turn (default: {steps})")
@@ -241,31 +217,3 @@ def import_torch():
         raise Failure(f"a Python package is missing ({error}), {sys.executable}, "
                       "apt install python3-torch and use /usr/bin/python3") from None
     return torch
-
-
-def script_name() -> str:
-    return Path(sys.argv[0]).stem
-
-
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
-def exit_code_of(script: Callable[[], None]) -> int:
-    """Runs a script's main part; an error becomes a line on stderr and an exit code."""
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        script()
-    except BadUsage as error:
-        print(f"{script_name()}: error: {error}", file=sys.stderr)
-        return 2
-    except Failure as error:
-        print(f"{script_name()}: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{script_name()}: error: interrupted, no results, start again", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0

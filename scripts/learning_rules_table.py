@@ -14,8 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from training_jobs import (BadUsage, Job, Parser, Run, cannot_start, check_alike, check_configs,
-                           exit_code_of, markdown, mean_and_error, numbers, reading, train, whole)
+from script_tools import BadUsage, markdown, whole
+from training_jobs import (Job, Parser, Run, cannot_start, check_alike, check_configs, exit_code_of,
+                           mean_and_error, numbers, reading, train)
 
 RULES = ["backprop", "feedback-alignment", "direct-feedback-alignment", "sign-symmetry", "kolen-pollack",
          "node-perturbation", "weight-perturbation"]

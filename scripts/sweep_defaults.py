@@ -14,8 +14,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from training_jobs import (BadUsage, Job, Parser, Run, check_alike, check_configs, exit_code_of, finished,
-                           markdown, mean_and_error, numbers, reading, train)
+from script_tools import BadUsage, markdown
+from training_jobs import (Job, Parser, Run, check_alike, check_configs, exit_code_of, finished,
+                           mean_and_error, numbers, reading, train)
 
 DAMPINGS = [0.0, 0.03, 0.1, 0.3, 1.0, 3.0]
 RATES = [3e-4, 1e-3, 2e-3, 4e-3]

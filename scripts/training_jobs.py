@@ -1,28 +1,24 @@
-"""What the scripts that train many networks share: the trainings, reading what they left, errors."""
+"""What the scripts that train many networks share: the trainings, and reading what they left."""
 
 import argparse
 import json
 import math
-import os
-import signal
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
+import script_tools
+from script_tools import BadUsage, Failure, LineParser, whole
+
 EXIT_DIVERGED = 3
 
-
-class BadUsage(Exception):
-    """The command or what it names is wrong: exit code 2."""
-
-
-class Failure(Exception):
-    """Something failed while running: exit code 1."""
+exit_code_of = partial(script_tools.exit_code_of,
+                       interrupted="the runs that have begun have checkpoints, start again to go on")
 
 
 class Job:
@@ -170,11 +166,6 @@ def mean_and_error(values: list[float], sign: str = "") -> str:
     return f"{mean(values):{sign}.2f}{error}"
 
 
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in [heads, *rows]]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
-
-
 def numbers(kind, least, above: bool = False):
     """A reader of comma-separated numbers of at least (or above) `least`."""
     def read(text: str) -> list:
@@ -190,16 +181,7 @@ def numbers(kind, least, above: bool = False):
     return read
 
 
-def whole(least: int):
-    """A reader of a whole number of at least `least`, which is not negative."""
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got '{text}'")
-        return int(text)
-    return read
-
-
-class Parser(argparse.ArgumentParser):
+class Parser(LineParser):
     """A parser with the options of all scripts that train; `at_once` is the default of --jobs."""
 
     def __init__(self, description: str, example: str, runs: str, at_once: int):
@@ -215,37 +197,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--threads", type=whole(1), default=1, metavar="N",
                           help="threads of each (default: 1)")
 
-    def error(self, message: str):
-        raise BadUsage(f"{message}, command line, see --help")
-
 
 def check_configs(configs: list[Path]) -> None:
     missing = [str(config) for config in configs if not config.is_file()]
     if missing:
         raise BadUsage(f"there is no such configuration, {', '.join(missing)}, check the path")
-
-
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
-def exit_code_of(script: Callable[[], None]) -> int:
-    """Runs a script's main part; an error becomes a line on stderr and an exit code."""
-    name = Path(sys.argv[0]).stem
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        script()
-    except BadUsage as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return 2
-    except Failure as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{name}: error: interrupted, the runs that have begun have checkpoints, "
-              "start again to go on", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0

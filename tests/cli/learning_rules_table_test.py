@@ -1,31 +1,18 @@
 """scripts/learning_rules_table.py with the program, and on runs written by hand."""
 
-import json
 import re
 import shutil
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support import PROGRAM, rows, snapshot
+import support
+from support import PROGRAM, check_script_error, rows, run_script, snapshot, stand_in
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "learning_rules_table.py"
 RULES = ("backprop", "feedback-alignment")
 FORMS = ("plain", "decorrelated")
 
-
-def compare(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(["/usr/bin/python3", str(SCRIPT), *map(str, arguments)], text=True,
-                          capture_output=True, check=False, timeout=240)
-
-
-def check_error(result: subprocess.CompletedProcess, code: int, *needles: str) -> None:
-    assert result.returncode == code, result.stderr
-    last = result.stderr.splitlines()[-1]
-    assert last.startswith("learning_rules_table: error: "), result.stderr
-    assert "Traceback" not in result.stderr
-    for needle in needles:
-        assert needle in last
+compare = partial(run_script, "learning_rules_table")
 
 
 def write_run(folder: Path, accuracies: list[float], decay=0.0) -> None:
@@ -33,29 +20,22 @@ def write_run(folder: Path, accuracies: list[float], decay=0.0) -> None:
     validation images if it is for tuning); one without accuracies diverged."""
     name = re.fullmatch(r"net-(.+)-(plain|decorrelated)-lr([^t]+)-(tuning-)?(\d+)", folder.name)
     rule, form, rate, tuning, seed = name.groups()
-    folder.mkdir(parents=True)
     lines = [{"epoch": i + 1, "test_acc": 0.1, "validation_acc": value} if tuning else
              {"epoch": i + 1, "test_acc": value} for i, value in enumerate(accuracies)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     # Keys that have no effect are not there.
     method = 'method = "none"' if form == "plain" else 'method = "norm-preserving"\ndamping = 0.3'
     scale = "\nfeedback_scale = 1.0" if rule == "feedback-alignment" else ""
-    (folder / "config.toml").write_text(
+    config = (
         f'seed = {seed}\n[data]\nvalidation = {100 if tuning else 0}\n[decorrelation]\n{method}\n'
         f'[learning]\nrule = "{rule}"{scale}\n[optimizer]\nlr = {float(rate)}\n'
         f'weight_decay = {decay}\n[train]\nepochs = 2\nthreads = 1\n')
-    status = "completed" if accuracies else "diverged"
-    (folder / "summary.json").write_text(json.dumps({"status": status}))
+    support.write_run(folder, lines, config, "completed" if accuracies else "diverged")
 
 
 @pytest.fixture
 def lister(tmp_path) -> Path:
     """Stands in for the program: lists learning rules, and fails if it is to train."""
-    program = tmp_path / "decorr"
-    program.write_text('#!/bin/sh\n[ "$1" = info ] || exit 9\n'
-                       f'printf "%s\\n" {" ".join(RULES)}\n')
-    program.chmod(0o755)
-    return program
+    return stand_in(tmp_path, f'[ "$1" = info ] || exit 9\nprintf "%s\\n" {" ".join(RULES)}')
 
 
 @pytest.fixture
@@ -167,7 +147,7 @@ def test_a_rate_inside_its_grid_needs_no_note(written, runs):
 def test_trains_what_is_missing(written, runs):
     missing = runs / "net-backprop-plain-lr0.01-2"
     (missing / "summary.json").unlink()
-    check_error(compare(*written), 1, "exit code 9", str(missing))
+    check_script_error(compare(*written), 1, "exit code 9", str(missing))
 
 
 @pytest.mark.parametrize("change, needles", [
@@ -177,7 +157,7 @@ def test_trains_what_is_missing(written, runs):
     (["--threads", "2"], ["train.threads = 1", "2"])])
 def test_refuses_finished_runs_of_other_settings(written, runs, change, needles):
     before = snapshot(runs)
-    check_error(compare(*written, *change), 2, *needles, str(runs))
+    check_script_error(compare(*written, *change), 2, *needles, str(runs))
     assert snapshot(runs) == before
 
 
@@ -185,7 +165,7 @@ def test_refuses_to_mix_settings_that_it_does_not_ask_for(written, runs):
     folder = runs / "net-backprop-plain-lr0.01-2"
     shutil.rmtree(folder)
     write_run(folder, [0.1, 0.9], decay=0.1)
-    check_error(compare(*written), 2, "optimizer.weight_decay", str(runs))
+    check_script_error(compare(*written), 2, "optimizer.weight_decay", str(runs))
 
 
 @pytest.mark.parametrize("name, content", [
@@ -194,7 +174,7 @@ def test_refuses_to_mix_settings_that_it_does_not_ask_for(written, runs):
 def test_names_the_run_it_cannot_read(written, runs, name, content):
     run = runs / "net-backprop-plain-lr0.01-2"
     (run / name).write_text(content)
-    check_error(compare(*written), 2, str(run))
+    check_script_error(compare(*written), 2, str(run))
 
 
 @pytest.mark.parametrize("change, needle", [
@@ -209,11 +189,11 @@ def test_names_the_run_it_cannot_read(written, runs, name, content):
 def test_wrong_usage(tmp_path, config, lister, change, needle):
     result = compare(config, "--out", tmp_path / "out", "--decorr", lister,
                      "--rules", ",".join(RULES), *change)
-    check_error(result, 2, needle)
+    check_script_error(result, 2, needle)
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_a_configuration_that_is_not_there(tmp_path, lister):
     result = compare(tmp_path / "absent.toml", "--out", tmp_path / "out", "--decorr", lister)
-    check_error(result, 2, "absent.toml")
+    check_script_error(result, 2, "absent.toml")

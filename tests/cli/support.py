@@ -1,4 +1,5 @@
-"""What the tests of the command line share: small data sets, running the program, comparing runs."""
+"""What the tests of the command line share: small data sets, running the program and the
+scripts, runs written by hand, comparing runs."""
 
 import gzip
 import json
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 PROGRAM = os.environ.get("DECORR_PROGRAM", "")
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SIDE = 8
 CLASSES = 10
 TIMEOUT = 240  # seconds; sanitizer builds are slow
@@ -119,6 +121,43 @@ def check_only_error(result: subprocess.CompletedProcess, code: int, *needles: s
     line = check_error(result, code, *needles)
     assert result.stderr == line + "\n", result.stderr
     return line
+
+
+def script_command(name: str, *arguments) -> list[str]:
+    return ["/usr/bin/python3", str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+
+
+def run_script(name: str, *arguments) -> subprocess.CompletedProcess:
+    """Runs a script of the repository to its end."""
+    return subprocess.run(script_command(name, *arguments), text=True, capture_output=True,
+                          check=False, timeout=TIMEOUT)
+
+
+def check_script_error(result: subprocess.CompletedProcess, code: int, *needles: str) -> None:
+    """The script failed with `code`, and its last line is an error that holds all `needles`."""
+    assert result.returncode == code, result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"{Path(result.args[1]).stem}: error: "), result.stderr
+    assert "Traceback" not in result.stderr
+    for needle in needles:
+        assert needle in last, f"{needle!r} is not in: {last}"
+
+
+def write_run(folder: Path, rows: list[dict], config: str, status: str) -> Path:
+    """A run that has ended: its metrics, its configuration and how it ended."""
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "config.toml").write_text(config)
+    (folder / "summary.json").write_text(json.dumps({"status": status}))
+    return folder
+
+
+def stand_in(folder: Path, body: str) -> Path:
+    """A shell script in the program's place."""
+    program = folder / "decorr"
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    return program
 
 
 def rows(run: Path) -> list[dict]:

@@ -5,44 +5,24 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support import PROGRAM, snapshot
+import support
+from support import PROGRAM, check_script_error, run_script, script_command, snapshot, stand_in
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "sweep_defaults.py"
-
-
-def command(*arguments) -> list[str]:
-    return ["/usr/bin/python3", str(SCRIPT), *map(str, arguments)]
-
-
-def sweep(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*arguments), text=True, capture_output=True, check=False,
-                          timeout=240)
-
-
-def check_error(result: subprocess.CompletedProcess, code: int, *needles: str) -> None:
-    assert result.returncode == code, result.stderr
-    last = result.stderr.splitlines()[-1]
-    assert last.startswith("sweep_defaults: error: "), result.stderr
-    assert "Traceback" not in result.stderr
-    for needle in needles:
-        assert needle in last
+sweep = partial(run_script, "sweep_defaults")
 
 
 def write_run(folder: Path, accuracies: list[float], norms=(1.0, 2.0), status="completed",
               method="norm-preserving", lr=0.001) -> Path:
     """A finished run of as many epochs as there are accuracies; the norms are of its two layers."""
-    folder.mkdir(parents=True)
     layers = [{"path": f"layers.{i}", "matrix_norm": norm} for i, norm in enumerate(norms)]
     rows = [{"epoch": i + 1, "test_acc": value, "layers": layers}
             for i, value in enumerate(accuracies)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "config.toml").write_text(
-        f'seed = 1\n[decorrelation]\nmethod = "{method}"\n[optimizer]\nlr = {lr}\n')
-    (folder / "summary.json").write_text(json.dumps({"status": status}))
-    return folder
+    config = f'seed = 1\n[decorrelation]\nmethod = "{method}"\n[optimizer]\nlr = {lr}\n'
+    return support.write_run(folder, rows, config, status)
 
 
 @pytest.fixture
@@ -55,13 +35,6 @@ def runs(tmp_path) -> Path:
     write_run(out / "net-lam0-eta0.002-1", [0.5], norms=(1.0, 5e8), status="diverged")
     write_run(out / "other-lam0.1-eta0.002-1", [0.1])
     return out
-
-
-def fake(folder: Path, body: str) -> Path:
-    program = folder / "decorr"
-    program.write_text(f"#!/bin/sh\n{body}\n")
-    program.chmod(0o755)
-    return program
 
 
 @pytest.fixture
@@ -132,14 +105,14 @@ def test_a_norm_that_was_not_finite_does_not_count(runs):
 def test_refuses_finished_runs_of_other_settings(tmp_path, named_config):
     out = tmp_path / "out"
     run = write_run(out / "tiny-net-plain-1", [0.8], norms=(), method="none")
-    check_error(sweep(named_config, "--out", out, "--seeds", "1", "--decorr", PROGRAM), 2,
-                "optimizer.lr = 0.001", "0.003", str(run))
+    check_script_error(sweep(named_config, "--out", out, "--seeds", "1", "--decorr", PROGRAM), 2,
+                       "optimizer.lr = 0.001", "0.003", str(run))
     assert list(out.iterdir()) == [run]
 
 
 def test_refuses_to_mix_sweeps(runs):
     write_run(runs / "net-lam1-eta0.002-1", [0.84, 0.86, 0.88], lr=0.01)
-    check_error(sweep("net.toml", "--out", runs, "--table-only"), 2, "optimizer.lr", str(runs))
+    check_script_error(sweep("net.toml", "--out", runs, "--table-only"), 2, "optimizer.lr", str(runs))
 
 
 @pytest.mark.parametrize("name, content", [
@@ -148,16 +121,16 @@ def test_refuses_to_mix_sweeps(runs):
 def test_names_the_run_it_cannot_read(runs, name, content):
     run = runs / "net-plain-2"
     (run / name).write_text(content)
-    check_error(sweep("net.toml", "--out", runs, "--table-only"), 2, str(run))
+    check_script_error(sweep("net.toml", "--out", runs, "--table-only"), 2, str(run))
 
 
 def test_goes_on_after_divergence_and_stops_at_a_failure(tmp_path, named_config):
     log = tmp_path / "log"
     out = tmp_path / "out"
     arguments = [named_config, "--out", out, "--damping", "1", "--lr", "1,2,3"]
-    program = fake(tmp_path, f'echo "$@" >> "{log}"\nmkdir -p "{out}"\n'
-                             f'[ $(wc -l < "{log}") -lt 3 ] && exit 3\nexit 1')
-    check_error(sweep(*arguments, "--decorr", program), 1, "exit code 1", "lam1-eta2-42")
+    program = stand_in(tmp_path, f'echo "$@" >> "{log}"\nmkdir -p "{out}"\n'
+                                 f'[ $(wc -l < "{log}") -lt 3 ] && exit 3\nexit 1')
+    check_script_error(sweep(*arguments, "--decorr", program), 1, "exit code 1", "lam1-eta2-42")
     called = log.read_text().splitlines()
     assert len(called) == 3  # plain and the first of the grid diverged, the second failed
     for word in (f"train {named_config} --quiet --resume --out {out}/tiny-net-lam1-eta1-42",
@@ -168,10 +141,11 @@ def test_goes_on_after_divergence_and_stops_at_a_failure(tmp_path, named_config)
 
 def test_an_interrupt_ends_the_trainings(tmp_path, named_config):
     note = tmp_path / "note"
-    program = fake(tmp_path, f'trap \'echo asked >> "{note}"; exit 130\' TERM\n'
-                             f'echo started >> "{note}"\nwhile :; do sleep 0.05; done')
-    process = subprocess.Popen(command(named_config, "--out", tmp_path / "out", "--decorr", program,
-                                       "--jobs", "2"), text=True, stderr=subprocess.PIPE)
+    program = stand_in(tmp_path, f'trap \'echo asked >> "{note}"; exit 130\' TERM\n'
+                                 f'echo started >> "{note}"\nwhile :; do sleep 0.05; done')
+    process = subprocess.Popen(
+        script_command("sweep_defaults", named_config, "--out", tmp_path / "out", "--decorr", program,
+                       "--jobs", "2"), text=True, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not note.is_file() or note.read_text().count("started") < 2:
         assert time.monotonic() < deadline and process.poll() is None
@@ -189,7 +163,7 @@ def test_an_interrupt_ends_the_trainings(tmp_path, named_config):
     (["absent.toml"], "absent.toml")])
 def test_wrong_usage(tmp_path, named_config, change, needle):
     result = sweep(named_config, "--out", tmp_path / "out", "--decorr", PROGRAM, *change)
-    check_error(result, 2, needle)
+    check_script_error(result, 2, needle)
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
@@ -198,8 +172,8 @@ def test_configurations_of_one_name_are_refused(tmp_path, named_config):
     other = tmp_path / "other" / named_config.name
     other.parent.mkdir()
     other.write_text(named_config.read_text())
-    check_error(sweep(named_config, other, "--out", tmp_path / "out"), 2, "same name")
+    check_script_error(sweep(named_config, other, "--out", tmp_path / "out"), 2, "same name")
 
 
 def test_a_table_needs_a_folder(tmp_path):
-    check_error(sweep("net.toml", "--out", tmp_path / "none", "--table-only"), 2, "none")
+    check_script_error(sweep("net.toml", "--out", tmp_path / "none", "--table-only"), 2, "none")
