@@ -26,6 +26,8 @@ def has_bf16(arguments: argparse.Namespace) -> bool:
     try:
         our_program(once, arguments.networks[0], precision="bf16").run()
     except (BadUsage, Failure) as error:
+        if "bfloat16" not in str(error):
+            raise
         print(f"bf16 is not available: {error}", file=sys.stderr, flush=True)
         return False
     return True

@@ -52,7 +52,7 @@ def print_energies(result: dict) -> None:
 
 
 def main() -> None:
-    parser = Parser(__doc__, "benchmarks/compare_reference.py CorrelationsRuinGD --json", steps=10)
+    parser = Parser(__doc__, "benchmarks/compare_reference.py CorrelationsRuinGD --json", steps=12)
     parser.add_argument("checkout", type=Path, metavar="CHECKOUT",
                         help="checkout of the authors' repository")
     parser.add_argument("--skip-energy", action="store_true", help="times only")

@@ -5,6 +5,8 @@
 #include "decorr/core/threads.h"
 #include "decorr/data/registry.h"
 #include "decorr/data/transform.h"
+#include "decorr/linalg/precision.h"
+#include "decorr/train/setup.h"
 
 #include <ATen/ATen.h>
 #include <CLI/CLI.hpp>
@@ -12,6 +14,7 @@
 
 #include "apps/decorr/bench_networks.h"
 #include "apps/decorr/bench_training.h"
+#include "apps/decorr/process_settings.h"
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -25,6 +28,7 @@ using decorr::whitening::DecorrelatorOptions;
 
 struct Settings {
   std::string model = "mlp", preset = "default", method = "norm-preserving", root;
+  std::string precision = "float32";
   std::int64_t batch = 256;
   int steps = 20, warmup = 3, threads = 2;
   double lr = 1e-4, eta = 0;
@@ -38,6 +42,8 @@ Settings parse(int argc, char** argv) {
       ->check(CLI::IsMember(decorr::bench::networks()));
   app.add_option("--preset", settings.preset, "preset of the decorrelation");
   app.add_option("--method", settings.method, "method of decorrelation");
+  app.add_option("--precision", settings.precision, "number type")
+      ->check(CLI::IsMember(decorr::bench::precisions()));
   app.add_option("--eta", settings.eta, "decorrelation learning rate; 0: the preset's");
   app.add_option("--lr", settings.lr, "learning rate of Adam");
   app.add_option("--batch", settings.batch, "images in a batch");
@@ -63,6 +69,7 @@ decorr::train::Config configuration(const Settings& settings) {
   if (settings.eta > 0) options.lr = settings.eta;
   config.decorrelation.options = options;
   config.optimizer.lr = settings.lr;
+  decorr::bench::set_precision(config, settings.precision);
   return config;
 }
 
@@ -81,7 +88,9 @@ nlohmann::json run(const Settings& settings) {
   const decorr::data::Dataset dataset = decorr::data::load("cifar10", "train", settings.root);
   const decorr::data::Dataset test = decorr::data::load("cifar10", "test", settings.root);
   const decorr::data::Normalization normalization = decorr::data::measure(dataset);
-  decorr::bench::Training training(configuration(settings), dataset);
+  const decorr::train::Config config = configuration(settings);
+  const decorr::linalg::ProductPrecision products(decorr::train::rounds_products(config));
+  decorr::bench::Training training(config, dataset);
   const at::Tensor probe = batch(test, normalization, 0, 1000).input;
 
   nlohmann::json seconds = nlohmann::json::array(), energies = nlohmann::json::object();
@@ -111,6 +120,7 @@ nlohmann::json run(const Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  decorr::app::restart_with_settings(argv);
   const Settings settings = parse(argc, argv);
   try {
     std::cout << run(settings).dump() << "\n";

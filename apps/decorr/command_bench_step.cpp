@@ -1,18 +1,15 @@
 #include "decorr/core/check.h"
 #include "decorr/core/threads.h"
-#include "decorr/linalg/gemm.h"
-#include "decorr/linalg/precision.h"
 #include "decorr/train/setup.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/decorr/bench_data.h"
+#include "apps/decorr/bench_comparison.h"
 #include "apps/decorr/bench_networks.h"
 #include "apps/decorr/bench_peak.h"
 #include "apps/decorr/bench_timing.h"
-#include "apps/decorr/bench_training.h"
 #include "apps/decorr/command_bench.h"
 #include "apps/decorr/commands.h"
 #include <algorithm>
@@ -34,17 +31,16 @@ struct Arguments : BenchArguments {
   int steps = 30;
 };
 
-constexpr int kWarmUp = 3;
-constexpr std::int64_t kBatches = 4;  // different ones, used in turn
-
 constexpr const char* kFooter = R"(Example:
   decorr bench step
   decorr bench step --model mlp --threads 1 --steps 100 --json
 
 The networks are those of CRGD for CIFAR-10 (mlp: dense 3072, 4 x 1000, 10, batch 256; convnet:
-convolutions 32-32-pool-64-64-pool, dense 1000-10, batch 128) on random smooth images. A step is
-forward, backward, Adam and decorr::update(). A plain step (decorrelation method none) and a
-decorrelated one (preset default) take turns in one process; the ratio is that of neighbours.
+convolutions 32-32-pool-64-64-pool, dense 1000-10, batch 128; convolutions: those of convnet alone,
+with a plain classifier) on random smooth images. A step is forward, backward, Adam and
+decorr::update(). A plain step (decorrelation method none) and a decorrelated one (preset default)
+take turns in one process; the ratio is that of neighbours. Where an update is not due in every
+step, what is timed is the mean step from one update to the next.
 
 Operations of the plain step are counted from the shapes: 6Nnm for a layer, 4Nnm for the first, N
 counting the places of a convolution. The decorrelated step makes these, and as many more as
@@ -52,68 +48,14 @@ linalg::FlopCounter counts in matrix products beyond those of the plain step. Wh
 or a convolution counts as time, not as operations. In the JSON ..._gflop are the operations of a
 step, ..._product_gflop what FlopCounter alone counts, ..._gflops operations a second. The peak is
 the best of several float32 products of order 2048, whatever the precision of the step;
-share_of_peak is the plain step's.)";
+share_of_peak is the plain step's. overhead_bound_ms is the least time that the products which
+decorrelation adds can take: their operations at that peak, or their bytes at the speed of copying
+memory, whichever is longer; overhead_over_bound is the time that it does take, divided by that.
 
-// The steps of one form of a network.
-struct Samples {
-  std::vector<double> total, passes, optimizer, update;
-  double products = 0;  // operations of linalg's products in a step, on average
+..._peak_bytes is the most memory of tensors that a network and its training need at one time,
+decorrelation_bytes is what R and the input rows of every decorrelated layer take.)";
 
-  void add(const bench::TimedStep& step) {
-    total.push_back(step.seconds());
-    passes.push_back(step.passes);
-    optimizer.push_back(step.optimizer);
-    update.push_back(step.update);
-  }
-};
-
-// One network in one precision.
-struct Comparison {
-  std::string model, precision;
-  std::int64_t batch;
-  double flops;  // of the plain step
-  Samples plain, decorrelated;
-};
-
-void run_step(bench::Training& training, const data::Batch& batch, bool counts, int steps,
-              Samples& samples) {
-  const linalg::FlopCounter products;
-  const bench::TimedStep step = training.step(batch);
-  check_runtime(std::isfinite(step.loss), "the loss of a timed step is {}", step.loss);
-  check_runtime(step.skipped == 0, "{} layers skipped the update in a timed step", step.skipped);
-  if (!counts) return;
-  samples.add(step);
-  samples.products += static_cast<double>(products.count()) / steps;
-}
-
-train::Config configuration(const std::string& model, const std::string& precision, int scale) {
-  train::Config config = bench::network_config(model, scale);
-  config.train.precision = precision;
-  return config;
-}
-
-Comparison compare(const std::string& model, const std::string& precision,
-                   const Arguments& arguments) {
-  const train::Config config = configuration(model, precision, arguments.scale);
-  const linalg::ProductPrecision products(train::rounds_products(config));
-  const data::Dataset images = bench::random_images(kBatches * config.train.batch_size);
-  const std::vector<data::Batch> batches = bench::training_batches(config, images);
-  bench::Training plain(bench::plain(config), images), decorrelated(config, images);
-  Comparison result{model,
-                    precision,
-                    config.train.batch_size,
-                    bench::plain_flops(plain.model(), batches[0].input),
-                    {},
-                    {}};
-  for (int i = -kWarmUp; i < arguments.steps; ++i) {
-    const data::Batch& batch = batches[static_cast<std::size_t>(i + kWarmUp) % batches.size()];
-    run_step(plain, batch, i >= 0, arguments.steps, result.plain);
-    run_step(decorrelated, batch, i >= 0, arguments.steps, result.decorrelated);
-  }
-  return result;
-}
-
-ordered_json phases(const Samples& samples) {
+ordered_json phases(const bench::Samples& samples) {
   const auto ms = [](const std::vector<double>& values) {
     return bench::summarize(values).median * 1e3;
   };
@@ -122,9 +64,10 @@ ordered_json phases(const Samples& samples) {
           {"update_ms", ms(samples.update)}};
 }
 
-ordered_json report(const Comparison& comparison, const Arguments& arguments, double peak) {
-  const Samples& plain = comparison.plain;
-  const Samples& decorrelated = comparison.decorrelated;
+ordered_json report(const bench::Comparison& comparison, const Arguments& arguments, double peak,
+                    double bandwidth) {
+  const bench::Samples& plain = comparison.plain;
+  const bench::Samples& decorrelated = comparison.decorrelated;
   std::vector<double> ratios;
   for (std::size_t i = 0; i < plain.total.size(); ++i)
     ratios.push_back(decorrelated.total[i] / plain.total[i]);
@@ -133,13 +76,16 @@ ordered_json report(const Comparison& comparison, const Arguments& arguments, do
   const bench::Summary decorrelated_time = bench::summarize(decorrelated.total);
   const double plain_flops = comparison.flops;
   const double decorrelated_flops = plain_flops + decorrelated.products - plain.products;
+  const double overhead = decorrelated_time.median - plain_time.median;
+  const double bound = std::max((decorrelated.products - plain.products) / peak,
+                                (decorrelated.bytes - plain.bytes) / bandwidth);
   const double plain_rate = plain_flops / plain_time.median;
   const double decorrelated_rate = decorrelated_flops / decorrelated_time.median;
   return {{"model", comparison.model},
           {"precision", comparison.precision},
           {"threads", threads()},
           {"batch", comparison.batch},
-          {"steps", arguments.steps},
+          {"steps", comparison.steps},
           {"scale", arguments.scale},
           {"plain_ms", plain_time.median * 1e3},
           {"plain_spread_ms", plain_time.spread * 1e3},
@@ -156,7 +102,13 @@ ordered_json report(const Comparison& comparison, const Arguments& arguments, do
           {"decorrelated_gflops", decorrelated_rate / 1e9},
           {"peak_gflops", peak / 1e9},
           {"share_of_peak", plain_rate / peak},
-          {"decorrelated_share_of_peak", decorrelated_rate / peak}};
+          {"decorrelated_share_of_peak", decorrelated_rate / peak},
+          {"overhead_ms", overhead * 1e3},
+          {"overhead_bound_ms", bound * 1e3},
+          {"overhead_over_bound", overhead / bound},
+          {"plain_peak_bytes", plain.memory},
+          {"decorrelated_peak_bytes", decorrelated.memory},
+          {"decorrelation_bytes", comparison.decorrelation_bytes}};
 }
 
 void print_table(const ordered_json& row) {
@@ -184,26 +136,32 @@ void print_table(const ordered_json& row) {
              number("decorrelated_gflops"));
   fmt::print("  {:<22}{:>20.2f}{:>20.2f}\n", "share of peak", number("share_of_peak"),
              number("decorrelated_share_of_peak"));
+  fmt::print("  {:<22}{:>20.1f}{:>20.1f}\n", "peak memory, MB", number("plain_peak_bytes") / 1e6,
+             number("decorrelated_peak_bytes") / 1e6);
   fmt::print("  decorrelated / plain: {:.3f} ± {:.3f}; peak {:.1f} GFLOP/s\n", number("ratio"),
              number("ratio_spread"), number("peak_gflops"));
+  fmt::print("  overhead {:.2f} ms, {:.2f} times its bound; R and rows {:.1f} MB\n",
+             number("overhead_ms"), number("overhead_over_bound"),
+             number("decorrelation_bytes") / 1e6);
 }
 
 int run(const Arguments& arguments) {
   set_threads(arguments.threads);
   // A precision that this processor does not have is an error before anything is timed.
   for (const std::string& precision : arguments.precisions)
-    train::rounds_products(configuration("mlp", precision, arguments.scale));
+    train::rounds_products(bench::configuration("mlp", precision, arguments.scale));
   // Before and after: the machine may not be equally fast all the time.
   double peak = bench::peak_flops(arguments.scale);
-  std::vector<Comparison> comparisons;
+  std::vector<bench::Comparison> comparisons;
   for (const std::string& model : bench::networks())
     for (const std::string& precision : arguments.precisions)
       if (arguments.model == "all" || arguments.model == model)
-        comparisons.push_back(compare(model, precision, arguments));
+        comparisons.push_back(bench::compare(model, precision, arguments.scale, arguments.steps));
   peak = std::max(peak, bench::peak_flops(arguments.scale));
+  const double bandwidth = bench::memory_bandwidth(arguments.scale);
   ordered_json rows = ordered_json::array();
-  for (const Comparison& comparison : comparisons)
-    rows.push_back(report(comparison, arguments, peak));
+  for (const bench::Comparison& comparison : comparisons)
+    rows.push_back(report(comparison, arguments, peak, bandwidth));
   if (arguments.json) {
     fmt::print("{}\n", rows.dump());
   } else {
@@ -217,7 +175,7 @@ int run(const Arguments& arguments) {
 void add_bench_step(CLI::App& bench, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
-      bench.add_subcommand("step", "Training steps of two networks, plain and decorrelated.");
+      bench.add_subcommand("step", "Training steps of some networks, plain and decorrelated.");
   command->footer(kFooter);
   std::vector<std::string> models = bench::networks();
   models.emplace_back("all");

@@ -6,15 +6,14 @@
 #include <fmt/format.h>
 
 #include "apps/decorr/commands.h"
+#include "apps/decorr/process_settings.h"
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <stdexcept>
 #include <string>
-#include <unistd.h>
 
 namespace {
 
@@ -26,17 +25,6 @@ constexpr const char* kFooter = R"(Example:
 
 Exit codes: 0 success; 1 failure while running; 2 bad usage, configuration or data (nothing was
 written); 3 training diverged (last good checkpoint kept); 130 interrupted (checkpoint written).)";
-
-// OpenMP's threads wait for each other by spinning. On a core that another process wants too, that
-// costs a whole time slice at every barrier: an epoch took 20 times as long beside one busy
-// process. Its settings are read when the library is loaded, so the program starts itself again
-// with a short spin, unless the user has chosen.
-void limit_spinning(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  setenv("GOMP_SPINCOUNT", "1000", 1);
-  execv("/proc/self/exe", argv);
-  // Without /proc the program runs as it is.
-}
 
 int fail(int code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
@@ -72,7 +60,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  limit_spinning(argv);
+  restart_with_settings(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a full quota is an error to report, not the end of the process
   try {
     return run(argc, argv);

@@ -11,7 +11,7 @@
 namespace decorr::linalg {
 namespace {
 
-std::atomic<std::uint64_t> total_flops{0};
+std::atomic<std::uint64_t> total_flops{0}, total_bytes{0};
 
 std::string describe(const at::Tensor& tensor) {
   return fmt::format("{}[{}]", c10::toString(tensor.scalar_type()),
@@ -47,6 +47,7 @@ at::Tensor& gemm_(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, dou
   check_operands(out, a, b);
   const at::NoGradGuard no_grad;
   total_flops += 2ULL * static_cast<std::uint64_t>(out.numel() * a.size(1));
+  total_bytes += a.nbytes() + b.nbytes() + out.nbytes() * (beta == 0 ? 1 : 2);
   if (out.numel() == 0) return out;
   if (a.size(1) == 0) return beta == 0 ? out.zero_() : out.mul_(beta);
   if (a.scalar_type() == at::kBFloat16) {
@@ -79,8 +80,10 @@ void rank_k_update_(at::Tensor& r, const at::Tensor& u, const at::Tensor& v, dou
   gemm_(r, u.t(), v, alpha, scale);
 }
 
-FlopCounter::FlopCounter() : start_(total_flops) {}
+FlopCounter::FlopCounter() : start_(total_flops), start_bytes_(total_bytes) {}
 
 std::uint64_t FlopCounter::count() const { return total_flops - start_; }
+
+std::uint64_t FlopCounter::bytes() const { return total_bytes - start_bytes_; }
 
 }  // namespace decorr::linalg

@@ -29,15 +29,17 @@ at::Tensor gram(const at::Tensor& x);
 void rank_k_update_(at::Tensor& r, const at::Tensor& u, const at::Tensor& v, double alpha,
                     double scale);
 
-/// Counts the floating-point operations of the matrix products made anywhere in the process since
-/// it was built (2mnk for each product).
+/// Counts the work of the matrix products made anywhere in the process since it was built.
 class FlopCounter {
  public:
   FlopCounter();
+  /// Floating-point operations, 2mnk for each product.
   std::uint64_t count() const;
+  /// Bytes that the products have to move: each operand once, the result once, twice if it is read.
+  std::uint64_t bytes() const;
 
  private:
-  std::uint64_t start_;
+  std::uint64_t start_, start_bytes_;
 };
 
 }  // namespace decorr::linalg

@@ -89,7 +89,7 @@ class FeedbackConvolution : public torch::autograd::Function<FeedbackConvolution
                                  data["groups"].toInt()};
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &mean = saved[1], &kernel = saved[2], &feedback = saved[3];
-    const at::Tensor error = gradients[0].contiguous();
+    const at::Tensor& error = gradients[0];
 
     at::Tensor of_input, of_mean, of_kernel, of_bias;
     if (data["of_input"].toBool())

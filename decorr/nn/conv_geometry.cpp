@@ -148,11 +148,16 @@ whitening::Rows gather_patches(const at::Tensor& input, const ConvGeometry& geom
   const at::Tensor down = coordinates(y, geometry, 0, height).view({count, 1, -1, 1});
   const at::Tensor channel = at::arange(channels, at::kLong).view({1, -1, 1, 1});
   const at::Tensor inside = at::logical_and(down.ge(0), across.ge(0));
+  // The memory that the input lies in, whatever its strides, so that only the patches are copied.
+  std::int64_t extent = 1;
+  for (std::int64_t axis = 0; axis < 4; ++axis)
+    extent += (input.size(axis) - 1) * input.stride(axis);
+  const at::Tensor memory = input.detach().as_strided({extent}, {1});
   // Padding points at some entry of its sample and is overwritten.
-  const at::Tensor index =
-      ((sample * channels + channel) * height + down.clamp_min(0)) * width + across.clamp_min(0);
-  const at::Device device = input.device();
-  at::Tensor patches = at::take(input.detach(), index.to(device)).flatten(1);
+  const at::Tensor index = sample * input.stride(0) + channel * input.stride(1) +
+                           down.clamp_min(0) * input.stride(2) +
+                           across.clamp_min(0) * input.stride(3);
+  at::Tensor patches = at::take(memory, index.to(input.device())).flatten(1);
   if (inside.all().item<bool>()) return {patches, {}};
   const at::Tensor mask = inside.expand(index.sizes()).flatten(1).to(patches.options());
   patches.mul_(mask);

@@ -56,7 +56,7 @@ at::Tensor ConvNetImpl::forward(const at::Tensor& input) {
   options.image().check("ConvNet", input);
   at::Tensor x = input;
   for (std::size_t i = 0; i < convolutions_->size(); ++i) {
-    x = activation_(convolutions_->at<Conv2dImpl>(i).forward(x));
+    x = activation_(convolutions_->at<Conv2dImpl>(i).forward(in_fast_layout(x)));
     if (pools_after(i)) x = at::max_pool2d(x, 2);
   }
   x = x.flatten(1);

@@ -40,11 +40,13 @@ class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> 
                             const Optional& optional_feedback, bool batch_mean, bool fold,
                             bool round_decorrelation) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
-    const at::Tensor matrix = optional_matrix.value_or(at::Tensor());
+    at::Tensor matrix = optional_matrix.value_or(at::Tensor());
     const at::Tensor mean = optional_mean.value_or(at::Tensor());
     const bool folded = fold && matrix.defined() && matrix.dim() == 2;
     const bool round = linalg::bfloat16_products();
     const bool round_matrix = round || round_decorrelation;
+    // Rounded once, for the backward pass too.
+    if (matrix.defined() && matrix.dim() == 2) matrix = linalg::operand(matrix, round_matrix);
 
     at::Tensor read = centred(input, mean, batch_mean);  // what the weights read: x - μ or u
     at::Tensor effective = weight;

@@ -21,6 +21,11 @@ void ImageShape::check(const std::string& model, const at::Tensor& input) const 
                  width, fmt::join(input.sizes(), ", "));
 }
 
+at::Tensor in_fast_layout(const at::Tensor& images) {
+  const bool last = images.device().is_cpu() && images.scalar_type() == at::kFloat;
+  return last ? images.contiguous(at::MemoryFormat::ChannelsLast) : images;
+}
+
 at::Tensor image_rows(const at::Tensor& images) { return images.transpose(1, 2).flatten(2); }
 
 }  // namespace decorr::nn

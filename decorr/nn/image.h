@@ -21,6 +21,10 @@ struct ImageShape {
   void check(const std::string& model, const at::Tensor& input) const;
 };
 
+/// `images` [N, C, H, W] in the layout of memory that convolutions and pooling are fastest in: on
+/// the CPU in float32 channels last (measured in docs/performance.md), else as they are.
+at::Tensor in_fast_layout(const at::Tensor& images);
+
 /// Images [N, C, H, W] as sequences of their rows, [N, H, C·W]: token t is row t of all channels.
 at::Tensor image_rows(const at::Tensor& images);
 

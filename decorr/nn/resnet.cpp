@@ -1,6 +1,7 @@
 #include "decorr/nn/resnet.h"
 
 #include "decorr/core/check.h"
+#include "decorr/nn/image.h"
 #include "decorr/nn/layer_factory.h"
 
 #include <ATen/ATen.h>
@@ -122,9 +123,9 @@ at::Tensor ResNet18Impl::forward(const at::Tensor& input) {
                      std::max(input.size(2), input.size(3)) > kStride,
                  "[ResNet18] batch normalization needs two images of at most 8 x 8, got [{}]",
                  fmt::join(input.sizes(), ", "));
-  at::Tensor x = stem_->forward(input);
+  at::Tensor x = stem_->forward(in_fast_layout(input));
   if (stem_norm_) x = stem_norm_->forward(x);
-  x = at::relu(x);
+  x = in_fast_layout(at::relu(x));
   for (const std::shared_ptr<torch::nn::Module>& block : *blocks_)
     x = block->as<BasicBlockImpl>()->forward(x);
   return head_->forward(x.mean({2, 3}));

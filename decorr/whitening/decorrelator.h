@@ -153,6 +153,7 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   at::Tensor expanded(const at::Tensor& channel_mean) const;
   at::Tensor times_transposed(const at::Tensor& rows) const;
   std::string prepare(Prepared& prepared) const;
+  at::Tensor mean_shift(const Prepared& prepared) const;
   std::string damp(Prepared& prepared) const;
   double bounded_rate(const LowRankRule& rule, const Observation& sample, bool& shortened) const;
   double gain(const Prepared& prepared, const BlockPlace& place, const at::Tensor& u) const;

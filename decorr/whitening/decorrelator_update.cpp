@@ -46,6 +46,7 @@ struct DecorrelatorImpl::Prepared {
   at::Tensor x;           // [s, n] centred
   at::Tensor damped;      // [s, n] centred, with the damping noise
   at::Tensor u;           // [s, n] decorrelated
+  at::Tensor moved;       // [1, n] R_old·(μ_new - μ_old)
   double noise_variance;  // λv̄
   double momentum;        // weight of this sample in running statistics
 };
@@ -103,6 +104,11 @@ std::string DecorrelatorImpl::prepare(Prepared& prepared) const {
   return rule_->reads_output() ? damp(prepared) : std::string();
 }
 
+// μ_new - μ_old, [1, n].
+at::Tensor DecorrelatorImpl::mean_shift(const Prepared& prepared) const {
+  return expanded(prepared.new_mean - running_mean_).unsqueeze(0);
+}
+
 // Adds the damping noise and computes what the rule sees.
 std::string DecorrelatorImpl::damp(Prepared& prepared) const {
   prepared.damped = prepared.x;
@@ -113,7 +119,11 @@ std::string DecorrelatorImpl::damp(Prepared& prepared) const {
     prepared.damped = at::add(prepared.x, noise.signs(prepared.x.sizes(), prepared.x.options()),
                               std::sqrt(prepared.noise_variance));
   }
-  prepared.u = times_transposed(prepared.damped);
+  // Together, so that R is read once.
+  const std::int64_t count = prepared.damped.size(0);
+  const at::Tensor images = times_transposed(at::cat({prepared.damped, mean_shift(prepared)}));
+  prepared.u = images.narrow(0, 0, count);
+  prepared.moved = images.narrow(0, count, 1);
   const double energy = mean_square(prepared.u);
   if (!std::isfinite(energy) || !all_finite(prepared.u)) return "activity overflows";
   return energy > 0 ? "" : "activity underflows";
@@ -215,7 +225,7 @@ UpdateReport DecorrelatorImpl::apply(const Prepared& prepared, at::ArrayRef<Read
   std::vector<ReadoutUpdate> followers;
   if (preserve && finite) {
     const at::Tensor moved =
-        times_transposed(expanded(prepared.new_mean - running_mean_).unsqueeze(0));
+        prepared.moved.defined() ? prepared.moved : times_transposed(mean_shift(prepared));
     for (const Readout& readout : readouts) {
       followers.emplace_back(readout, prepared.blocks, updates,
                              moved.view({layout_.groups, 1, -1}));

@@ -11,6 +11,10 @@
 
 namespace decorr::whitening {
 
+at::Tensor image_of(const at::Tensor& weight, const at::Tensor& row) {
+  return row.defined() ? linalg::gemm(weight, row.t()) : at::Tensor();
+}
+
 LowRankUpdate::LowRankUpdate(at::Tensor matrix, at::Tensor u, LowRankStep step, double gain,
                              bool with_inverse)
     : matrix_(std::move(matrix)), u_(std::move(u)), step_(std::move(step)), gain_(gain) {
@@ -45,8 +49,13 @@ void LowRankUpdate::apply_to_matrix() const {
   }
 }
 
-at::Tensor LowRankUpdate::project(const at::Tensor& weight) const {
-  return step_.a == 0 ? at::Tensor() : linalg::gemm(weight, scaled_u_.t());
+Projection LowRankUpdate::project(const at::Tensor& weight, const at::Tensor& extra) const {
+  if (step_.a == 0) return {at::Tensor(), image_of(weight, extra)};
+  if (!extra.defined()) return {linalg::gemm(weight, scaled_u_.t()), at::Tensor()};
+  // Together, so that W is read once.
+  const std::int64_t rows = scaled_u_.size(0);
+  const at::Tensor both = linalg::gemm(weight, at::cat({scaled_u_, extra}).t());
+  return {both.narrow(1, 0, rows), both.narrow(1, rows, 1)};
 }
 
 void LowRankUpdate::apply_to_readout(at::Tensor weight, const at::Tensor& projection) const {
@@ -71,9 +80,11 @@ void DenseUpdate::apply_to_matrix() const {
   if (step_.matrix.defined()) at::Tensor(matrix_).copy_(step_.matrix);
 }
 
-at::Tensor DenseUpdate::project(const at::Tensor& weight) const {
-  if (!step_.matrix.defined()) return {};
-  return linalg::gemm(linalg::gemm(weight, matrix_), step_.inverse);
+Projection DenseUpdate::project(const at::Tensor& weight, const at::Tensor& extra) const {
+  Projection result{at::Tensor(), image_of(weight, extra)};
+  if (step_.matrix.defined())
+    result.own = linalg::gemm(linalg::gemm(weight, matrix_), step_.inverse);
+  return result;
 }
 
 void DenseUpdate::apply_to_readout(at::Tensor weight, const at::Tensor& projection) const {

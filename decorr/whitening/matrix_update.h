@@ -6,6 +6,12 @@
 
 namespace decorr::whitening {
 
+/// Products of W [m, n] with what a change of R brings along.
+struct Projection {
+  at::Tensor own;    ///< the update's business
+  at::Tensor extra;  ///< [m, 1]; undefined if not asked for
+};
+
 /// A change of one block of R, R_old → R_new, together with what undoes it on the other side,
 /// M = R_old·R_new⁻¹, so that W·M behind R_new computes what W computed behind R_old. Building one
 /// computes all factors and changes nothing.
@@ -19,10 +25,11 @@ class MatrixUpdate {
   /// Changes R in place.
   virtual void apply_to_matrix() const = 0;
 
-  /// What apply_to_readout() needs for `weight` [m, n], computed before anything has changed.
-  virtual at::Tensor project(const at::Tensor& weight) const = 0;
+  /// What apply_to_readout() needs for `weight` [m, n], computed before anything has changed, and
+  /// the image W·zᵀ of a row `extra` z, [1, n], if that is defined.
+  virtual Projection project(const at::Tensor& weight, const at::Tensor& extra) const = 0;
 
-  /// W ← W·M in place; `projection` is project(weight).
+  /// W ← W·M in place; `projection` is project(weight).own.
   virtual void apply_to_readout(at::Tensor weight, const at::Tensor& projection) const = 0;
 
   /// G·M⁻ᵀ for `gradient` [m, n], a tensor that transforms as a gradient of W does. Undefined if M
@@ -44,7 +51,7 @@ class LowRankUpdate : public MatrixUpdate {
   bool finite() const override;
   void apply_to_matrix() const override;
   /// The factor W·D⁻¹·Uᵀ [m, s]; undefined if a = 0.
-  at::Tensor project(const at::Tensor& weight) const override;
+  Projection project(const at::Tensor& weight, const at::Tensor& extra) const override;
   void apply_to_readout(at::Tensor weight, const at::Tensor& projection) const override;
 
  private:
@@ -68,7 +75,7 @@ class DenseUpdate : public MatrixUpdate {
   bool finite() const override;
   void apply_to_matrix() const override;
   /// The new W; undefined if R stays.
-  at::Tensor project(const at::Tensor& weight) const override;
+  Projection project(const at::Tensor& weight, const at::Tensor& extra) const override;
   void apply_to_readout(at::Tensor weight, const at::Tensor& projection) const override;
   at::Tensor transport(const at::Tensor& gradient) const override;
 
@@ -77,6 +84,9 @@ class DenseUpdate : public MatrixUpdate {
   DenseStep step_;
   bool transports_;
 };
+
+/// W·zᵀ, [m, 1], for `weight` [m, n] and `row` z [1, n]; undefined if the row is.
+at::Tensor image_of(const at::Tensor& weight, const at::Tensor& row);
 
 /// Whether every entry of every defined tensor is finite, and far enough from overflow that
 /// products of two of them are.

@@ -1,7 +1,5 @@
 #include "decorr/whitening/readout_update.h"
 
-#include "decorr/linalg/gemm.h"
-
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -25,22 +23,25 @@ ReadoutUpdate::ReadoutUpdate(const Readout& readout, const std::vector<BlockPlac
                              const BlockUpdates& updates, const at::Tensor& moved)
     : groups_(moved.size(0)), weight_(readout.weight), bias_(readout.bias) {
   for (const at::Tensor& gradient : readout.gradients) gradients_.push_back({Flat(gradient), {}});
+  const std::int64_t rows = weight_.rows.size(0) / groups_;
+  at::Tensor shift;
+  if (bias_.defined()) shift = at::zeros({groups_, rows}, weight_.rows.options());
   for (std::size_t i = 0; i < updates.size(); ++i) {
+    const BlockPlace& place = places[i];
     const MatrixUpdate* update = updates[i].get();
-    projections_.push_back(update != nullptr ? update->project(weight_.part(places[i], groups_))
-                                             : at::Tensor());
+    const at::Tensor weights = weight_.part(place, groups_);
+    const at::Tensor row =
+        shift.defined() ? moved[place.group].narrow(1, place.in_group, place.size) : at::Tensor();
+    const Projection projection = update != nullptr
+                                      ? update->project(weights, row)
+                                      : Projection{at::Tensor(), image_of(weights, row)};
+    projections_.push_back(projection.own);
+    if (shift.defined()) shift[place.group].add_(projection.extra.squeeze(1));
     for (Gradient& gradient : gradients_)
-      gradient.moved.push_back(update != nullptr
-                                   ? update->transport(gradient.flat.part(places[i], groups_))
-                                   : at::Tensor());
+      gradient.moved.push_back(
+          update != nullptr ? update->transport(gradient.flat.part(place, groups_)) : at::Tensor());
   }
-  if (!bias_.defined()) return;
-  std::vector<at::Tensor> shifts;
-  const std::int64_t count = weight_.rows.size(0) / groups_;
-  for (std::int64_t i = 0; i < groups_; ++i)
-    shifts.push_back(
-        linalg::gemm(moved[i], weight_.rows.narrow(0, i * count, count).t()).squeeze(0));
-  shift_ = at::cat(shifts).view({bias_.size(0), -1}).sum(1);
+  if (shift.defined()) shift_ = shift.view({bias_.size(0), -1}).sum(1);
 }
 
 bool ReadoutUpdate::finite() const {

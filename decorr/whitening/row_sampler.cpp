@@ -1,6 +1,7 @@
 #include "decorr/whitening/row_sampler.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <numeric>
@@ -84,7 +85,11 @@ std::vector<std::int64_t> RowSampler::choose(const RowSource& source, std::int64
   }
   std::vector<std::uint64_t> keys(static_cast<std::size_t>(count));
   const RandomStream stream = random_.at(static_cast<std::uint64_t>(step));
-  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = stream.bits(begin + i);
+  constexpr std::int64_t kGrain = 4096;
+  at::parallel_for(0, count, kGrain, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i)
+      keys[static_cast<std::size_t>(i)] = stream.bits(begin + static_cast<std::uint64_t>(i));
+  });
   chosen = smallest(keys, wanted);
   for (const std::int64_t index : chosen) keys_.push_back(keys[static_cast<std::size_t>(index)]);
   return chosen;

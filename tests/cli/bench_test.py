@@ -19,9 +19,9 @@ SMALL = ["--scale", "20", "--threads", "1"]
 
 
 @pytest.fixture(autouse=True)
-def spin_count(monkeypatch):
+def no_restart(monkeypatch):
     """What the program would start itself again for, which takes half of the time of these tests."""
-    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    monkeypatch.setenv("DECORR_RESTARTED", "1")
 
 
 def result(*arguments):
@@ -52,10 +52,10 @@ def test_help_has_an_example(command):
     assert re.search(r"Example:\n  " + " ".join(["decorr", "bench", *command]), output.stdout)
 
 
-def test_step_compares_both_forms_of_both_networks():
+def test_step_compares_both_forms_of_all_networks():
     rows = result("step", "--steps", "2")
     assert [(row["model"], row["precision"], row["batch"]) for row in rows] == [
-        ("mlp", "float32", 12), ("convnet", "float32", 6)]
+        ("mlp", "float32", 12), ("convnet", "float32", 6), ("convolutions", "float32", 6)]
     check_numbers(rows)
     for row in rows:
         assert STEP_KEYS <= set(row)
@@ -84,8 +84,9 @@ def test_step_counts_operations_and_pairs_times():
         assert row["ratio"] == pytest.approx(row["decorrelated_ms"] / row["plain_ms"])
 
 
-def test_step_in_bf16_where_the_processor_has_it():
-    output = decorr("bench", "step", "--steps", "1", "--precision", "bf16", *SMALL, "--json")
+@pytest.mark.parametrize("precision", ["bf16", "decorrelation-bf16"])
+def test_step_in_bf16_where_the_processor_has_it(precision):
+    output = decorr("bench", "step", "--steps", "1", "--precision", precision, *SMALL, "--json")
     if output.returncode == 2:
         check_only_error(output, 2, "bfloat16", "float32")
     else:

@@ -1,16 +1,13 @@
 #include "decorr/nn/update.h"
 
-#include "decorr/linalg/gemm.h"
 #include "decorr/linalg/norm.h"
 #include "decorr/nn/mlp.h"
 
-#include <ATen/record_function.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/nn/modules/linear.h>
 
 #include "tests/nn/support.h"
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -272,72 +269,6 @@ TEST(Update, ALayerRegisteredTwiceIsUpdatedOnce) {
   EXPECT_EQ(updates[0].path, "first");
   EXPECT_EQ(updates[0].report.outcome, Outcome::kApplied);
   EXPECT_EQ(model->layer->decorrelator()->steps(), 1);
-}
-
-// Sees every matrix product or factorisation that ATen makes: those are not in FlopCounter's count.
-class AtenProducts {
- public:
-  AtenProducts() {
-    largest_operand = 0;
-    const auto start =
-        [](const at::RecordFunction& function) -> std::unique_ptr<at::ObserverContext> {
-      const std::string name = function.name();
-      for (const char* part : {"mm", "matmul", "mv", "linalg", "einsum", "solve", "inverse"})
-        if (name.find(part) != std::string::npos)
-          for (const c10::IValue& input : function.inputs())
-            if (input.isTensor() && input.toTensor().defined())
-              largest_operand = std::max<std::int64_t>(largest_operand, input.toTensor().numel());
-      return nullptr;
-    };
-    handle_ = at::addGlobalCallback(
-        at::RecordFunctionCallback(start).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
-  }
-  ~AtenProducts() { at::removeCallback(handle_); }
-  AtenProducts(const AtenProducts&) = delete;
-  AtenProducts& operator=(const AtenProducts&) = delete;
-
-  static inline std::atomic<std::int64_t> largest_operand{0};
-
- private:
-  at::CallbackHandle handle_;
-};
-
-constexpr std::int64_t kBatch = 64;
-constexpr std::int64_t kSamples = 16;
-
-// Operations of one training step of a layer of width n in the middle of a network.
-double step_operations(const std::string& method, std::int64_t n, std::int64_t outputs) {
-  whitening::DecorrelatorOptions options;
-  options.method = method;
-  options.sample_fraction = 1;
-  options.max_samples = kSamples;
-  Linear layer(LinearOptions(n, outputs).decorrelation(options));
-  const at::Tensor x = RandomStream(1).normal({kBatch, n}, at::TensorOptions());
-  const at::Tensor input = x.clone().set_requires_grad(true);
-  const AtenProducts observer;
-  const linalg::FlopCounter counter;
-  layer(input).square().mean().backward();
-  EXPECT_EQ(update(*layer).at(0).report.outcome, Outcome::kApplied);
-  EXPECT_LE(AtenProducts::largest_operand, kSamples * kSamples)
-      << "a matrix product of " << method << " bypasses the counter";
-  return static_cast<double>(counter.count());
-}
-
-TEST(Update, NoCubicWork) {
-  for (const std::int64_t outputs : {std::int64_t{64}, std::int64_t{16}})  // explicit, folded
-    for (const char* method : {"norm-preserving", "copi", "standardize"}) {
-      SCOPED_TRACE(fmt::format("{}, {} outputs", method, outputs));
-      double previous = 0;
-      for (const std::int64_t n : {512, 1024, 2048, 4096}) {
-        const double operations = step_operations(method, n, outputs);
-        if (previous > 0) {
-          EXPECT_LE(std::log2(operations / previous), 2.05) << "n = " << n;
-        }
-        previous = operations;
-      }
-      EXPECT_GT(previous, 6.0 * kBatch * 4096 * static_cast<double>(outputs));
-      EXPECT_LT(previous, std::pow(4096.0, 3) / 10);
-    }
 }
 
 }  // namespace

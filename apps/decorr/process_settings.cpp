@@ -1,0 +1,33 @@
+#include "apps/decorr/process_settings.h"
+
+#include <cstdlib>
+#include <string>
+#include <unistd.h>
+
+namespace decorr::app {
+namespace {
+
+// Adds NAME=VALUE to the settings of glibc's allocator, a list with colons; a name that the user has
+// set stays.
+void add_tunable(const std::string& name, const std::string& value) {
+  const char* before = std::getenv("GLIBC_TUNABLES");
+  std::string tunables = before != nullptr ? before : "";
+  if (tunables.find(name) != std::string::npos) return;
+  if (!tunables.empty()) tunables += ':';
+  setenv("GLIBC_TUNABLES", (tunables + name + '=' + value).c_str(), 1);
+}
+
+}  // namespace
+
+void restart_with_settings(char** argv) {
+  if (std::getenv("DECORR_RESTARTED") != nullptr) return;
+  setenv("DECORR_RESTARTED", "1", 1);
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) setenv("GOMP_SPINCOUNT", "1000", 0);
+  add_tunable("glibc.malloc.hugetlb", "1");
+  add_tunable("glibc.malloc.mmap_threshold", "33554432");  // the most that glibc takes
+  add_tunable("glibc.malloc.trim_threshold", "33554432");
+  execv("/proc/self/exe", argv);
+  // Without /proc the program runs as it is.
+}
+
+}  // namespace decorr::app
