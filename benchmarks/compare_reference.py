@@ -39,7 +39,8 @@ def energies(arguments: argparse.Namespace, network: str) -> dict[str, dict[str,
     options = {"steps": MEASURED[-1], "warmup": 0, "measure_at": ",".join(map(str, MEASURED))}
     programs = {"authors, η = 1e-5": authors(arguments, network, **options),
                 "decorr, preset published": our_program(arguments, network, preset="published", **options),
-                "decorr, default": our_program(arguments, network, preset="default", **options)}
+                "decorr, default, an update a step": our_program(arguments, network, preset="default",
+                                                               update_every=1, **options)}
     return {name: program.run()["energy"] for name, program in programs.items()}
 
 

@@ -41,6 +41,7 @@ void report_flops(benchmark::State& state, const Work& work) {
 void training_step(benchmark::State& state, const std::string& method) {
   decorr::whitening::DecorrelatorOptions decorrelation;
   decorrelation.method = method;
+  decorrelation.update_every = 1;
   decorr::nn::Linear layer(decorr::nn::LinearOptions(kWidth, kWidth).decorrelation(decorrelation));
   decorr::optim::Adam optimizer({{"weight", layer->weight}, {"bias", layer->bias}});
   const at::Tensor input = normal({kBatch, kWidth}, 0).requires_grad_(true);

@@ -156,6 +156,7 @@ std::string measure(const Subject& subject, const std::string& method, const std
   DecorrelatorOptions options;
   options.method = method;
   options.structure = structure;
+  options.update_every = 1;  // every step is one that is measured
   const std::shared_ptr<torch::nn::Module> layer = subject.make(options);
   DecorrelatorImpl& decorrelator =
       *decorr::nn::decorrelated_layers(*layer)[0].layer->decorrelator();

@@ -32,6 +32,7 @@ struct Settings {
   std::int64_t batch = 256;
   int steps = 20, warmup = 3, threads = 2;
   double lr = 1e-4, eta = 0;
+  std::int64_t update_every = 0;
   std::vector<int> measure_at;
 };
 
@@ -45,14 +46,18 @@ Settings parse(int argc, char** argv) {
   app.add_option("--precision", settings.precision, "number type")
       ->check(CLI::IsMember(decorr::bench::precisions()));
   app.add_option("--eta", settings.eta, "decorrelation learning rate; 0: the preset's");
+  app.add_option("--update-every", settings.update_every,
+                 "steps between updates of R; 0: the preset's");
   app.add_option("--lr", settings.lr, "learning rate of Adam");
   app.add_option("--batch", settings.batch, "images in a batch");
-  app.add_option("--steps", settings.steps, "steps that are timed");
+  app.add_option(
+      "--steps", settings.steps,
+      "steps that are timed, rounded up to whole cycles from one update of R to the next");
   app.add_option("--warmup", settings.warmup, "steps before those");
   app.add_option("--threads", settings.threads, "threads");
   app.add_option("--root", settings.root, "folder of the dataset");
   app.add_option("--measure-at", settings.measure_at,
-                 "numbers of updates after which the off-diagonal energy is measured")
+                 "numbers of steps after which the off-diagonal energy is measured")
       ->delimiter(',');
   try {
     app.parse(argc, argv);
@@ -67,6 +72,7 @@ decorr::train::Config configuration(const Settings& settings) {
   DecorrelatorOptions options = DecorrelatorOptions::preset(settings.preset);
   options.method = settings.method;
   if (settings.eta > 0) options.lr = settings.eta;
+  if (settings.update_every > 0) options.update_every = settings.update_every;
   config.decorrelation.options = options;
   config.optimizer.lr = settings.lr;
   decorr::bench::set_precision(config, settings.precision);
@@ -76,11 +82,11 @@ decorr::train::Config configuration(const Settings& settings) {
 // Images `first` … `first + count - 1` of `dataset`, normalised per channel, and their labels.
 decorr::data::Batch batch(const decorr::data::Dataset& dataset,
                           const decorr::data::Normalization& normalization, std::int64_t first,
-                          std::int64_t count) {
+                          std::int64_t count, at::ScalarType type) {
   const at::Tensor pixels = dataset.images.narrow(0, first, count).to(at::kFloat) / 255;
   const at::Tensor mean = at::tensor(normalization.mean, at::kFloat).view({1, -1, 1, 1});
   const at::Tensor std = at::tensor(normalization.std, at::kFloat).view({1, -1, 1, 1});
-  return {(pixels - mean) / std, dataset.labels.narrow(0, first, count), first / count};
+  return {((pixels - mean) / std).to(type), dataset.labels.narrow(0, first, count), first / count};
 }
 
 nlohmann::json run(const Settings& settings) {
@@ -91,14 +97,15 @@ nlohmann::json run(const Settings& settings) {
   const decorr::train::Config config = configuration(settings);
   const decorr::linalg::ProductPrecision products(decorr::train::rounds_products(config));
   decorr::bench::Training training(config, dataset);
-  const at::Tensor probe = batch(test, normalization, 0, 1000).input;
+  const at::ScalarType type = training.model().parameters()[0].scalar_type();
+  const at::Tensor probe = batch(test, normalization, 0, 1000, type).input;
 
   nlohmann::json seconds = nlohmann::json::array(), energies = nlohmann::json::object();
-  const auto measure = [&](int updates) {
-    if (std::find(settings.measure_at.begin(), settings.measure_at.end(), updates) ==
+  const auto measure = [&](int steps) {
+    if (std::find(settings.measure_at.begin(), settings.measure_at.end(), steps) ==
         settings.measure_at.end())
       return;
-    nlohmann::json& row = energies[std::to_string(updates)] = nlohmann::json::array();
+    nlohmann::json& row = energies[std::to_string(steps)] = nlohmann::json::array();
     for (const auto& layer : decorr::analysis::measure_correlation(
              training.model(), probe,
              [&](const at::Tensor& x) { return training.model().forward(x); }))
@@ -106,10 +113,12 @@ nlohmann::json run(const Settings& settings) {
   };
   measure(0);
   double loss = 0;
-  for (int step = 0; step < settings.warmup + settings.steps; ++step) {
+  const auto cycle = static_cast<int>(config.decorrelation.options.update_every);
+  const int timed_steps = (settings.steps + cycle - 1) / cycle * cycle;
+  for (int step = 0; step < settings.warmup + timed_steps; ++step) {
     const std::int64_t batches = dataset.images.size(0) / settings.batch;
     const decorr::bench::TimedStep timed = training.step(
-        batch(dataset, normalization, step % batches * settings.batch, settings.batch));
+        batch(dataset, normalization, step % batches * settings.batch, settings.batch, type));
     loss = timed.loss;
     if (step >= settings.warmup) seconds.push_back(timed.seconds());
     measure(step + 1);

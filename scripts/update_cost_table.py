@@ -26,7 +26,7 @@ from training_jobs import (Job, Parser, Run, check_alike, check_configs, exit_co
 UPDATE_EVERY = [1, 2, 4, 8]
 SAMPLES = [13, 26, 52]
 # η of the program's presets.
-PRESET_RATES = {"default": 1e-3, "published": 1e-5}
+PRESET_RATES = {"default": 2e-3, "published": 1e-5}
 # What the table sets for each run, beside decorrelation.method.
 VARIED = ("decorrelation.update_every", "decorrelation.max_samples", "decorrelation.sample_fraction",
           "decorrelation.lr", "seed")

@@ -18,7 +18,7 @@ namespace decorr::bench {
 namespace {
 
 constexpr int kWarmUp = 3;
-constexpr std::int64_t kBatches = 4;  // different ones, used in turn
+constexpr std::int64_t kBatches = 5;  // different ones, used in turn; no divisor of a cycle
 
 // A step, which is number `index` of the timed ones (negative: not timed).
 void run_step(Training& training, const data::Batch& batch, int index, int cycle, int steps,
@@ -51,9 +51,8 @@ std::int64_t bytes_of_decorrelation(nn::Model& model, std::int64_t batch) {
     whitening::Decorrelator& decorrelator = located.layer->decorrelator();
     if (!decorrelator->active()) continue;
     const at::Tensor& matrix = decorrelator->matrix();
-    const std::int64_t rows = located.layer->weights().dim() == 2
-                                  ? batch
-                                  : decorrelator->options().max_samples;
+    const std::int64_t rows =
+        located.layer->weights().dim() == 2 ? batch : decorrelator->options().max_samples;
     bytes += static_cast<std::int64_t>(matrix.nbytes()) +
              rows * decorrelator->features() * matrix.element_size();
   }
@@ -78,17 +77,12 @@ Comparison compare(const std::string& model, const std::string& precision, std::
   const std::int64_t plain_memory = memory_of(plain(config), images, batches);
   const std::int64_t decorrelated_memory = memory_of(config, images, batches);
   Training without(plain(config), images), with(config, images);
-  Comparison result{model,
-                    precision,
-                    config.train.batch_size,
-                    0,
-                    plain_flops(without.model(), batches[0].input),
-                    {},
-                    {}};
+  Comparison result{
+      model, precision, config.train.batch_size, 0, plain_flops(without.model(), batches[0].input),
+      {},    {}};
   result.plain.memory = plain_memory;
   result.decorrelated.memory = decorrelated_memory;
-  result.decorrelation_bytes =
-      bytes_of_decorrelation(with.model(), config.train.batch_size);
+  result.decorrelation_bytes = bytes_of_decorrelation(with.model(), config.train.batch_size);
   // Whole cycles, so that each holds one update.
   const auto cycle = static_cast<int>(config.decorrelation.options.update_every);
   const int warm_up = (kWarmUp + cycle - 1) / cycle * cycle;

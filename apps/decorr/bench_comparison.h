@@ -12,8 +12,8 @@ namespace decorr::bench {
 /// The steps of one form of a network: seconds of each, in all and by phase.
 struct Samples {
   std::vector<double> total, passes, optimizer, update;
-  double products = 0;       ///< operations of linalg's products in a step, on average
-  double bytes = 0;          ///< bytes that these move, alike
+  double products = 0;      ///< operations of linalg's products in a step, on average
+  double bytes = 0;         ///< bytes that these move, alike
   std::int64_t memory = 0;  ///< bytes of tensors at one time
 
   /// Adds step `index` of a cycle of `cycle` steps, from one update of R to the next.

@@ -49,8 +49,9 @@ or a convolution counts as time, not as operations. In the JSON ..._gflop are th
 step, ..._product_gflop what FlopCounter alone counts, ..._gflops operations a second. The peak is
 the best of several float32 products of order 2048, whatever the precision of the step;
 share_of_peak is the plain step's. overhead_bound_ms is the least time that the products which
-decorrelation adds can take: their operations at that peak, or their bytes at the speed of copying
-memory, whichever is longer; overhead_over_bound is the time that it does take, divided by that.
+decorrelation adds can take in float32 (null for other number types): their operations at that peak,
+or their bytes at the speed of copying memory, whichever is longer; overhead_over_bound is the time
+that it does take, divided by that.
 
 ..._peak_bytes is the most memory of tensors that a network and its training need at one time,
 decorrelation_bytes is what R and the input rows of every decorrelated layer take.)";
@@ -77,6 +78,8 @@ ordered_json report(const bench::Comparison& comparison, const Arguments& argume
   const double plain_flops = comparison.flops;
   const double decorrelated_flops = plain_flops + decorrelated.products - plain.products;
   const double overhead = decorrelated_time.median - plain_time.median;
+  // The peak is that of float32 products.
+  const bool has_bound = comparison.precision == "float32";
   const double bound = std::max((decorrelated.products - plain.products) / peak,
                                 (decorrelated.bytes - plain.bytes) / bandwidth);
   const double plain_rate = plain_flops / plain_time.median;
@@ -104,8 +107,8 @@ ordered_json report(const bench::Comparison& comparison, const Arguments& argume
           {"share_of_peak", plain_rate / peak},
           {"decorrelated_share_of_peak", decorrelated_rate / peak},
           {"overhead_ms", overhead * 1e3},
-          {"overhead_bound_ms", bound * 1e3},
-          {"overhead_over_bound", overhead / bound},
+          {"overhead_bound_ms", has_bound ? ordered_json(bound * 1e3) : ordered_json()},
+          {"overhead_over_bound", has_bound ? ordered_json(overhead / bound) : ordered_json()},
           {"plain_peak_bytes", plain.memory},
           {"decorrelated_peak_bytes", decorrelated.memory},
           {"decorrelation_bytes", comparison.decorrelation_bytes}};
@@ -140,16 +143,22 @@ void print_table(const ordered_json& row) {
              number("decorrelated_peak_bytes") / 1e6);
   fmt::print("  decorrelated / plain: {:.3f} ± {:.3f}; peak {:.1f} GFLOP/s\n", number("ratio"),
              number("ratio_spread"), number("peak_gflops"));
-  fmt::print("  overhead {:.2f} ms, {:.2f} times its bound; R and rows {:.1f} MB\n",
-             number("overhead_ms"), number("overhead_over_bound"),
+  const std::string bound =
+      row.at("overhead_over_bound").is_null()
+          ? std::string()
+          : fmt::format(", {:.2f} times its bound", number("overhead_over_bound"));
+  fmt::print("  overhead {:.2f} ms{}; R and rows {:.1f} MB\n", number("overhead_ms"), bound,
              number("decorrelation_bytes") / 1e6);
 }
 
 int run(const Arguments& arguments) {
   set_threads(arguments.threads);
   // A precision that this processor does not have is an error before anything is timed.
-  for (const std::string& precision : arguments.precisions)
-    train::rounds_products(bench::configuration("mlp", precision, arguments.scale));
+  for (const std::string& precision : arguments.precisions) {
+    const train::Config config = bench::configuration("mlp", precision, arguments.scale);
+    train::rounds_products(config);
+    config.decorrelation.options.validate();
+  }
   // Before and after: the machine may not be equally fast all the time.
   double peak = bench::peak_flops(arguments.scale);
   std::vector<bench::Comparison> comparisons;

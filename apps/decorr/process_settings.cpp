@@ -7,9 +7,10 @@
 namespace decorr::app {
 namespace {
 
-// Adds NAME=VALUE to the settings of glibc's allocator, a list with colons; a name that the user has
-// set stays.
-void add_tunable(const std::string& name, const std::string& value) {
+// Adds NAME=VALUE to the settings of glibc's allocator, a list with colons, unless the user has set
+// it, there or by its older `alias`.
+void add_tunable(const std::string& name, const char* alias, const std::string& value) {
+  if (std::getenv(alias) != nullptr) return;
   const char* before = std::getenv("GLIBC_TUNABLES");
   std::string tunables = before != nullptr ? before : "";
   if (tunables.find(name) != std::string::npos) return;
@@ -23,9 +24,9 @@ void restart_with_settings(char** argv) {
   if (std::getenv("DECORR_RESTARTED") != nullptr) return;
   setenv("DECORR_RESTARTED", "1", 1);
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) setenv("GOMP_SPINCOUNT", "1000", 0);
-  add_tunable("glibc.malloc.hugetlb", "1");
-  add_tunable("glibc.malloc.mmap_threshold", "33554432");  // the most that glibc takes
-  add_tunable("glibc.malloc.trim_threshold", "33554432");
+  add_tunable("glibc.malloc.hugetlb", "MALLOC_HUGETLB_", "1");
+  add_tunable("glibc.malloc.mmap_threshold", "MALLOC_MMAP_THRESHOLD_", "33554432");  // glibc's most
+  add_tunable("glibc.malloc.trim_threshold", "MALLOC_TRIM_THRESHOLD_", "17179869184");
   execv("/proc/self/exe", argv);
   // Without /proc the program runs as it is.
 }

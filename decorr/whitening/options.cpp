@@ -26,6 +26,7 @@ DecorrelatorOptions DecorrelatorOptions::preset(const std::string& name) {
   DecorrelatorOptions options;
   if (name == "published") {
     options.lr = 1e-5;
+    options.update_every = 1;
     options.sampling = "first";
     options.max_samples = 0;
     options.damping = 0;

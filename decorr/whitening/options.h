@@ -26,7 +26,7 @@ struct DecorrelatorOptions {
 
   /// Decorrelation learning rate η > 0, per update (`standardize` and the rules that whiten a
   /// running covariance do not use it).
-  double lr = 1e-3;
+  double lr = 2e-3;
   /// Warm-up and decay of η over updates.
   Schedule schedule;
 
@@ -37,7 +37,7 @@ struct DecorrelatorOptions {
   /// `global`: rows drawn without replacement by their global index; `first`: the first s rows.
   std::string sampling = "global";
   /// Steps between updates, >= 1. Steps in between neither sample nor change anything.
-  std::int64_t update_every = 1;
+  std::int64_t update_every = 4;
 
   /// Damping λ >= 0, in units of the input's mean variance: the target is R(Σ + λv̄I)Rᵀ ∝ I.
   double damping = 0.3;
@@ -63,7 +63,7 @@ struct DecorrelatorOptions {
   /// `lateral`: explicit steps K of the settling dynamics; 0 solves for their fixed point.
   std::int64_t settling = 0;
   /// `zca`, `pca`, `cholesky`, `newton-schulz`: updates T >= 1 between new whitening matrices.
-  std::int64_t refresh_every = 100;
+  std::int64_t refresh_every = 50;
   /// The same: least weight of the newest sample in the running covariance, in (0, 1]; the first
   /// samples are averaged.
   double covariance_momentum = 0.01;

@@ -107,6 +107,7 @@ TEST(OffDiagonalEnergy, OfTwoSamplesIsUnbiasedOnCorrelatedData) {
 
 nn::Mlp trained_model() {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.lr = 0.05;
   options.damping = 0.01;
   options.sample_fraction = 1;

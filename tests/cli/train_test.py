@@ -45,7 +45,8 @@ def test_learns(tmp_path, config):
 ], ids=["convnet", "resnet18", "resnet18-batch-norm", "transformer", "recurrent"])
 def test_trains_every_type_of_network(tmp_path, data, model, layers):
     config = write_config(tmp_path / "c.toml", data, model={"hidden": None, **model},
-                          data={"drop_last": True}, train={"epochs": 1})
+                          data={"drop_last": True}, train={"epochs": 1},
+                          decorrelation={"update_every": 1})
     run = tmp_path / "run"
     check_success(train(config, run))
     (row,) = rows(run)

@@ -62,16 +62,16 @@ def test_trains_the_grid_and_does_nothing_twice(tmp_path, data):
                  "--set", "decorrelation.method=dbp"]
     result = cost_table(*arguments, "--decorr", PROGRAM)
     assert result.returncode == 0, result.stderr
-    points = {"plain": "plain | - | -", "k1-s5-eta0.001": "1 | 5 | 0.001",
-              "k1-s500-eta0.001": "1 | 500 | 0.001", "k3-s5-eta0.003": "3 | 5 | 0.003",
-              "k3-s500-eta0.003": "3 | 500 | 0.003"}
+    points = {"plain": "plain | - | -", "k1-s5-eta0.002": "1 | 5 | 0.002",
+              "k1-s500-eta0.002": "1 | 500 | 0.002", "k3-s5-eta0.006": "3 | 5 | 0.006",
+              "k3-s500-eta0.006": "3 | 500 | 0.006"}
     assert {path.name for path in out.iterdir()} == {
         f"tiny-net-{point}-{seed}" for point in points for seed in (7, 8)}
     # 257 images in batches of 64 are 5 steps an epoch; the update is due in steps 0, 3, 6 and 9.
     assert {layer["updates"] + layer["skipped"]
-            for layer in rows(out / "tiny-net-k3-s5-eta0.003-7")[-1]["layers"]} == {4}
-    settings = (out / "tiny-net-k3-s500-eta0.003-8" / "config.toml").read_text()
-    for line in ("seed = 8", 'method = "dbp"', "kappa = 0.25", "damping = 0.5", "lr = 0.003",
+            for layer in rows(out / "tiny-net-k3-s5-eta0.006-7")[-1]["layers"]} == {4}
+    settings = (out / "tiny-net-k3-s500-eta0.006-8" / "config.toml").read_text()
+    for line in ("seed = 8", 'method = "dbp"', "kappa = 0.25", "damping = 0.5", "lr = 0.006",
                  "sample_fraction = 1.0", "max_samples = 500", "update_every = 3", "lr = 0.001",
                  "threads = 1"):
         assert f"\n{line}\n" in f"\n{settings}"
@@ -126,7 +126,7 @@ def test_a_resumed_epoch_is_not_timed(written, runs):
 
 
 @pytest.mark.parametrize("document, arguments, eta", [
-    ("", [], 0.001), ('[decorrelation]\npreset = "published"\n', [], 1e-5),
+    ("", [], 0.002), ('[decorrelation]\npreset = "published"\n', [], 1e-5),
     ("[decorrelation]\nlr = 0.004\n", [], 0.004), ("[decorrelation]\nlr = 0.004\n", ["--lr", "2e-4"], 2e-4),
     ("", ["--lr", "3e-4", "--scale-lr"], 9e-4), ("[decorrelation]\nlr = 0.1\n", ["--scale-lr"], 0.3)])
 def test_learning_rate(tmp_path, document, arguments, eta):

@@ -19,6 +19,7 @@ using testing::HasSubstr;
 
 nn::Mlp make_model(const std::string& method) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.lr = 0.05;
   nn::Mlp model(nn::MlpOptions(6, {8, 7}, 4)

@@ -31,6 +31,7 @@ inline at::Tensor labels(std::int64_t size, std::int64_t count, std::uint64_t st
 /// The decorrelation called `method`, fast enough that a few updates matter.
 inline whitening::DecorrelatorOptions quick(const std::string& method) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.lr = 0.05;
   options.sample_fraction = 1;

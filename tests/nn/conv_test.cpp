@@ -47,6 +47,7 @@ using Layer = std::conditional_t<D == 1, Conv1dImpl, Conv2dImpl>;
 template <std::size_t D>
 Layer<D> make_layer(const torch::nn::ConvOptions<D>& conv, const Decorrelation& item) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = item.method;
   options.structure = item.structure;
   options.pad = item.pad;

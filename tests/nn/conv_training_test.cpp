@@ -19,6 +19,7 @@ using Outcome = whitening::UpdateReport::Outcome;
 whitening::DecorrelatorOptions with(const char* method, const char* structure = "full",
                                     const char* pad = "raw", const char* mean = "running") {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.structure = structure;
   options.pad = pad;

@@ -17,6 +17,7 @@ namespace decorr::nn {
 
 inline whitening::DecorrelatorOptions with_method(const std::string& name) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = name;
   return options;
 }

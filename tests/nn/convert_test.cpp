@@ -70,6 +70,7 @@ TEST(Convert, ConvolutionsOfEveryKind) {
   for (const char* structure : {"full", "block(5)", "channel"})
     for (const char* pad : {"raw", "demeaned"}) {
       DecorrelatorOptions options;
+      options.update_every = 1;
       options.structure = structure;
       options.pad = pad;
       int index = 0;
@@ -184,6 +185,7 @@ TEST(Convert, ReportsWhatItCannotReplaceAndWhatToDo) {
 
   // Frozen weights are in nobody's way if they need not follow R.
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.function_preserving = false;
   auto layer = convert(frozen, options).model;
   EXPECT_FALSE(layer->weight.requires_grad());

@@ -13,7 +13,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 ConvNetOptions small() {
-  return ConvNetOptions({2, 9, 6}, 3).conv_widths({4, 5, 6, 7}).dense_widths({8}).seed(3);
+  return ConvNetOptions({2, 9, 6}, 3)
+      .conv_widths({4, 5, 6, 7})
+      .dense_widths({8})
+      .decorrelation(every_step())
+      .seed(3);
 }
 
 ConvNet small_net() {

@@ -58,6 +58,7 @@ struct Work {
 // One training step of a layer of width n in the middle of a network.
 Work step_work(const std::string& method, std::int64_t n, std::int64_t outputs) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.sample_fraction = 1;
   options.max_samples = kSamples;

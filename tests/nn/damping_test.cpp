@@ -105,7 +105,8 @@ class SlowDamping : public testing::Test {
 };
 
 TEST_F(SlowDamping, DefaultPresetIsStableAndMeetsTheDampedTargetOnFashionMnist) {
-  const DecorrelatorOptions options;
+  DecorrelatorOptions options;
+  options.update_every = 1;
   ASSERT_GT(options.damping, 0);
   Decorrelator decorrelator = make(options);
   EXPECT_LT(train(decorrelator), 10);
@@ -131,6 +132,7 @@ TEST_F(SlowDamping, DefaultPresetIsStableAndMeetsTheDampedTargetOnFashionMnist) 
 // larger η is.
 TEST_F(SlowDamping, WithoutDampingRGrowsPast5000OnFashionMnist) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.damping = 0;
   options.lr = 2e-3;
   Decorrelator decorrelator = make(options);

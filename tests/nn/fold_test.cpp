@@ -138,6 +138,7 @@ TEST(Fold, Float32IsFoldedInFloat64) {
 torch::nn::Sequential nested() {
   torch::nn::Sequential net;
   DecorrelatorOptions demeaned;
+  demeaned.update_every = 1;
   demeaned.pad = "demeaned";
   net->push_back(
       "stem",
@@ -197,6 +198,7 @@ TEST(Fold, ListsDictionariesAndSharedModules) {
 DecorrelationPlan demeaned_everywhere() {
   return [](const std::string& path) {
     DecorrelatorOptions options;
+    options.update_every = 1;
     options.pad = "demeaned";
     options.structure = path.back() % 2 == 0 ? "full" : "block(4)";
     options.max_samples = 64;

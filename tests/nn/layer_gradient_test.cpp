@@ -18,6 +18,7 @@ std::vector<whitening::DecorrelatorOptions> decorrelations() {
   const auto add = [&](const char* method, const char* structure, const char* pad,
                        const char* mean) {
     whitening::DecorrelatorOptions options;
+    options.update_every = 1;
     options.method = method;
     options.structure = structure;
     options.pad = pad;

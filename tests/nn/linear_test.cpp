@@ -44,6 +44,7 @@ std::vector<Case> all_cases() {
 
 LinearOptions options_of(const Case& item) {
   whitening::DecorrelatorOptions decorrelation;
+  decorrelation.update_every = 1;
   decorrelation.method = item.method;
   decorrelation.mean = item.mean;
   decorrelation.lr = 0.1;

@@ -160,7 +160,7 @@ TEST(Mlp, FlattensEachSample) {
 }
 
 TEST(Mlp, CloneIsIndependent) {
-  Mlp original(MlpOptions(6, {8}, 3).seed(1));
+  Mlp original(MlpOptions(6, {8}, 3).decorrelation(every_step()).seed(1));
   const at::Tensor x = correlated({32, 6}, 1).to(at::kFloat);
   const auto step = [&x](MlpImpl& model) {
     model.forward(x).square().mean().backward();
@@ -189,14 +189,14 @@ TEST(Mlp, CloneIsIndependent) {
 }
 
 TEST(Mlp, RestoredStateTakesTheSameNextStep) {
-  Mlp original(MlpOptions(6, {8}, 3).seed(1));
+  Mlp original(MlpOptions(6, {8}, 3).decorrelation(every_step()).seed(1));
   const auto step = [](MlpImpl& model, std::uint64_t stream) {
     model.forward(correlated({32, 6}, stream).to(at::kFloat)).square().mean().backward();
     descend(model, 0.1);
     update(model);
   };
   for (std::uint64_t i = 0; i < 3; ++i) step(*original, i);
-  Mlp restored(MlpOptions(6, {8}, 3).seed(1));
+  Mlp restored(MlpOptions(6, {8}, 3).decorrelation(every_step()).seed(1));
   copy_state(*original, *restored);
   for (std::uint64_t i = 3; i < 6; ++i) {
     step(*original, i);

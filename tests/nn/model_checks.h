@@ -21,6 +21,7 @@ inline at::Tensor images(at::IntArrayRef sizes, std::uint64_t stream) {
 
 inline whitening::DecorrelatorOptions method(const std::string& name) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = name;
   return options;
 }

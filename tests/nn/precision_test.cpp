@@ -51,6 +51,7 @@ void expect_rounded(const std::vector<at::Tensor>& coarse, const std::vector<at:
 template <typename Make>
 void expect_layer(const Make& make, const at::Tensor& x) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.lr = 0.05;
   const auto settled = [&](const whitening::DecorrelatorOptions& own, at::ScalarType type) {
     auto layer = make(own);

@@ -15,6 +15,7 @@ using testing::HasSubstr;
 
 ResNet18Options small(bool batch_norm) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.max_samples = 32;
   return ResNet18Options(2, 3)
       .width(4)

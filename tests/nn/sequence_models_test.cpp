@@ -16,10 +16,17 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 TransformerOptions small_transformer() {
-  return TransformerOptions({2, 5, 3}, 3).width(8).depth(2).heads(2).seed(3);
+  return TransformerOptions({2, 5, 3}, 3)
+      .width(8)
+      .depth(2)
+      .heads(2)
+      .decorrelation(every_step())
+      .seed(3);
 }
 
-RecurrentOptions small_recurrent() { return RecurrentOptions({2, 5, 3}, 3).width(7).seed(3); }
+RecurrentOptions small_recurrent() {
+  return RecurrentOptions({2, 5, 3}, 3).width(7).decorrelation(every_step()).seed(3);
+}
 
 at::Tensor batch() { return images({8, 2, 5, 3}, 1); }
 
@@ -106,6 +113,7 @@ TEST(Recurrent, IsLibTorchsGru) {
 
 TEST(Recurrent, AllTimeStepsMakeOneSample) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.sample_fraction = 1;
   options.mean_momentum = 1;
   Recurrent model(small_recurrent().decorrelation(everywhere(options)));

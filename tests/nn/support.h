@@ -2,6 +2,7 @@
 
 #include "decorr/core/random.h"
 #include "decorr/nn/linear.h"
+#include "decorr/nn/model.h"
 
 #include <ATen/ATen.h>
 
@@ -28,6 +29,13 @@ inline at::Tensor correlated(at::IntArrayRef sizes, std::uint64_t stream) {
 
 inline double max_error(const at::Tensor& actual, const at::Tensor& expected) {
   return (actual.detach() - expected.detach()).abs().max().item<double>();
+}
+
+/// The default decorrelation with an update in every step.
+inline DecorrelationPlan every_step() {
+  whitening::DecorrelatorOptions options;
+  options.update_every = 1;
+  return everywhere(options);
 }
 
 /// The message of the std::invalid_argument that `action` throws.

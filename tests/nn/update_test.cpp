@@ -53,6 +53,7 @@ TEST(Update, PreservesEveryLayersFunctionInFloat64) {
       for (const bool bias : {true, false}) {
         SCOPED_TRACE(fmt::format("{}, mean = {}, bias = {}", method, mean, bias));
         whitening::DecorrelatorOptions options;
+        options.update_every = 1;
         options.method = method;
         options.mean = mean;
         options.lr = 0.05;  // large steps: preservation is exact, not to first order
@@ -88,6 +89,7 @@ TEST(Update, PreservesTheModelsFunctionOverAHundredUpdatesInFloat32) {
   for (const char* method : {"norm-preserving", "copi", "standardize"})
     for (const bool bias : {true, false}) {
       whitening::DecorrelatorOptions options;
+      options.update_every = 1;
       options.method = method;
       options.lr = 0.01;
       Mlp model = make_model(options, bias);
@@ -119,6 +121,7 @@ TEST(Update, PreservesTheModelsFunctionOverAHundredUpdatesInFloat32) {
 TEST(Update, ReportsEveryLayerByItsPath) {
   const auto plan = [](const std::string& path) {
     whitening::DecorrelatorOptions options;
+    options.update_every = 1;
     if (path == "layers.1") options.method = "none";
     return options;
   };
@@ -163,6 +166,7 @@ void expect_skipped_everywhere(const at::Tensor& batch, const std::string& reaso
   for (const char* method : {"norm-preserving", "copi", "standardize"}) {
     SCOPED_TRACE(fmt::format("{}: {}", method, reason));
     whitening::DecorrelatorOptions options;
+    options.update_every = 1;
     options.method = method;
     Mlp model = make_model(options);
     model(correlated({64, 12}, 1).to(at::kFloat));
@@ -220,6 +224,7 @@ TEST(Update, RefusesFrozenWeightsBeforeAnythingChanges) {
 
 TEST(Update, FrozenWeightsAreFineWithoutFunctionPreservation) {
   whitening::DecorrelatorOptions options;
+  options.update_every = 1;
   options.function_preserving = false;
   Mlp model = make_model(options);
   for (at::Tensor& parameter : model->parameters()) parameter.set_requires_grad(false);

@@ -57,6 +57,7 @@ class TrainerTest : public testing::Test {
     result.data.name = "mnist";
     result.data.root = folder_.path().string();
     result.model.hidden = {8};
+    result.decorrelation.options.update_every = 1;
     result.train.epochs = 3;
     result.train.batch_size = 16;
     result.train.threads = 1;

@@ -54,6 +54,7 @@ TEST(Decorrelator, AgreesWithTheFormulas) {
     for (const bool scale_free : {true, false})
       for (const char* gain : {"energy", "none", "published"}) {
         DecorrelatorOptions options;
+        options.update_every = 1;
         options.method = method;
         options.scale_free = scale_free;
         options.gain = gain;
@@ -90,6 +91,7 @@ TEST(Decorrelator, UpdatePreservesTheFunction) {
     for (const char* mean : {"running", "batch"})
       for (const double damping : {0.0, 1.0}) {
         DecorrelatorOptions options;
+        options.update_every = 1;
         options.method = method;
         options.mean = mean;
         options.damping = damping;
@@ -129,6 +131,7 @@ TEST(Decorrelator, UpdatePreservesTheFunction) {
 
 TEST(Decorrelator, WithoutFunctionPreservationWeightsStay) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.function_preserving = false;
   Decorrelator decorrelator = make_decorrelator(8, options);
   at::Tensor weight = normal({3, 8}, 1);
@@ -167,6 +170,7 @@ void expect_skipped(const at::Tensor& batch, const std::string& reason) {
   for (const char* method : {"norm-preserving", "copi", "standardize"})
     for (const bool guard : {true, false}) {
       DecorrelatorOptions options;
+      options.update_every = 1;
       options.method = method;
       options.guard = guard;
       const std::int64_t n = batch.size(1);
@@ -215,6 +219,7 @@ TEST(Decorrelator, SkipsUpdateOnNaNAndInf) {
 TEST(Decorrelator, GuardBoundsTheStep) {
   const CorrelatedGaussian data(16, 1e4);
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.lr = 10;
   for (const char* method : {"norm-preserving", "copi"}) {
     options.method = method;
@@ -260,6 +265,7 @@ TEST(Decorrelator, UpdatesOnlyEveryFewSteps) {
 
 TEST(Decorrelator, ScheduleChangesTheRate) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.lr = 1e-3;
   options.schedule.warmup = 2;
   options.schedule.kind = "step";
@@ -286,6 +292,7 @@ TEST(Decorrelator, NoneIsTheIdentity) {
 
 TEST(Decorrelator, BatchMeanIsDifferentiatedThrough) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.mean = "batch";
   Decorrelator decorrelator = make_decorrelator(5, options);
   feed(decorrelator, normal({32, 5}, 1));
@@ -336,6 +343,7 @@ TEST(Decorrelator, RefusesBadArguments) {
   const auto with = [](const std::function<void(DecorrelatorOptions&)>& change) {
     return message_of([&] {
       DecorrelatorOptions options;
+      options.update_every = 1;
       change(options);
       Decorrelator(4, options);
     });

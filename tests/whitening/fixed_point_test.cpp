@@ -31,6 +31,7 @@ void train(Decorrelator& decorrelator, const CorrelatedGaussian& data, int updat
 
 DecorrelatorOptions undamped(const std::string& method) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.damping = 0;
   options.lr = 0.03;
@@ -108,6 +109,7 @@ TEST(FixedPoint, ScaleFreeTrajectoryDoesNotDependOnTheInputsScale) {
   const CorrelatedGaussian data(16, 100);
   for (const char* method : {"norm-preserving", "copi"}) {
     DecorrelatorOptions options;
+    options.update_every = 1;
     options.method = method;
     options.lr = 0.01;
     options.damping = 0.5;

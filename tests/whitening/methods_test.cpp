@@ -89,6 +89,7 @@ Subject convolution(const DecorrelatorOptions& options) {
 
 Subject make_subject(const Case& item, std::int64_t updates) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = item.method;
   options.structure = item.structure;
   options.damping = item.damping;

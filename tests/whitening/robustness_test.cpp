@@ -61,6 +61,7 @@ TEST_P(Robustness, StaysFiniteAndBoundedAndMeetsTheDampedTarget) {
   const double start = block_energy({}, target);
 
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   Decorrelator decorrelator(kFeatures, options, RandomStream(1, "layer"));
   const double bound = norm_bound(options, covariance.diagonal().mean().item<double>());

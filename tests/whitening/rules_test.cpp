@@ -23,6 +23,7 @@ at::Tensor diagonal_part(const at::Tensor& c) { return at::diag(c.diagonal()); }
 // All rows, small steps.
 DecorrelatorOptions options_for(const std::string& method) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.sample_fraction = 1;
   options.max_samples = 0;

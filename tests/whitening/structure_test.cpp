@@ -16,6 +16,7 @@ using Outcome = UpdateReport::Outcome;
 
 DecorrelatorOptions options_for(const std::string& method) {
   DecorrelatorOptions options;
+  options.update_every = 1;
   options.method = method;
   options.lr = 0.02;
   options.sample_fraction = 1;
