@@ -18,7 +18,7 @@ namespace {
 class NormsImpl : public torch::nn::Module {
  public:
   NormsImpl()
-      : layer_(LinearOptions(3, 3)),
+      : layer_(LinearOptions(3, 3).decorrelation(every_step()(""))),
         batch_(3),
         instance_(torch::nn::InstanceNorm1dOptions(3).track_running_stats(true)) {
     register_module("layer", layer_);
