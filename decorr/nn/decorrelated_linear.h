@@ -8,7 +8,9 @@ namespace decorr::nn {
 struct DecorrelatedLinearParameters {
   at::Tensor weight;        ///< W, [m, n]
   at::Tensor bias;          ///< b, [m], or undefined
-  at::Tensor matrix;        ///< R, [n, b] (linalg/block_diagonal.h) or [n]; undefined: identity
+  /// R, [n, b] (linalg/block_diagonal.h) or [n], or its bfloat16 rounding where products with it
+  /// round; undefined: identity.
+  at::Tensor matrix;
   at::Tensor mean;          ///< μ, [n], subtracted as a constant; undefined for none
   bool batch_mean = false;  ///< subtract the batch's own mean instead, differentiated through
   bool bfloat16 = false;    ///< round the operands of products with R to bfloat16

@@ -2,6 +2,7 @@
 
 #include "decorr/core/check.h"
 #include "decorr/linalg/block_diagonal.h"
+#include "decorr/linalg/precision.h"
 
 #include <ATen/ATen.h>
 
@@ -58,13 +59,18 @@ void LinearImpl::check_input(const at::Tensor& input) const {
                  fmt::join(input.sizes(), ", "));
 }
 
-DecorrelatedLinearParameters LinearImpl::tensors() const {
+DecorrelatedLinearParameters LinearImpl::tensors() {
+  const bool rounds = options.decorrelation().precision == "bf16";
+  const at::Tensor& matrix = decorrelator_->matrix();
+  const bool rounded = (rounds || linalg::bfloat16_products()) && matrix.defined() &&
+                       matrix.dim() == 2 && matrix.scalar_type() == at::kFloat &&
+                       matrix.device().is_cpu();
   return {weight,
           bias.defined() ? bias : bias_offset,
-          decorrelator_->matrix(),
+          rounded ? decorrelator_->rounded_matrix() : matrix,
           decorrelator_->running_mean(),
           decorrelator_->uses_batch_mean(),
-          options.decorrelation().precision == "bf16"};
+          rounds};
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& input) {

@@ -71,7 +71,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
  private:
   std::string label() const;
   void check_input(const at::Tensor& input) const;
-  DecorrelatedLinearParameters tensors() const;
+  DecorrelatedLinearParameters tensors();
 
   whitening::Decorrelator decorrelator_{nullptr};
 };

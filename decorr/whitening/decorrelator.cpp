@@ -31,6 +31,7 @@ DecorrelatorImpl::DecorrelatorImpl(FeatureLayout layout, DecorrelatorOptions opt
 
 void DecorrelatorImpl::reset() {
   sampler_.clear();
+  rounded_ = at::Tensor();
   if (!active()) return;
   const std::int64_t in_group = layout_.features / layout_.groups;
   const std::int64_t block = options_.block_size(in_group);
@@ -53,6 +54,7 @@ void DecorrelatorImpl::to(torch::Device device, torch::Dtype dtype, bool non_blo
 
 void DecorrelatorImpl::to(torch::Dtype dtype, bool non_blocking) {
   const at::Tensor counts = active() ? counters_.clone() : at::Tensor();
+  rounded_ = at::Tensor();
   Module::to(dtype, non_blocking);
   if (active()) counters_.set_data(counts);
 }
@@ -60,6 +62,14 @@ void DecorrelatorImpl::to(torch::Dtype dtype, bool non_blocking) {
 bool DecorrelatorImpl::refreshes() const {
   const auto* dense = dynamic_cast<const DenseRule*>(rule_.get());
   return dense != nullptr && dense->refreshes();
+}
+
+const at::Tensor& DecorrelatorImpl::rounded_matrix() {
+  const std::int64_t version = matrix_._version();
+  if (!rounded_.defined() || rounded_version_ != version || rounded_.device() != matrix_.device())
+    rounded_ = matrix_.to(at::kBFloat16);
+  rounded_version_ = version;
+  return rounded_;
 }
 
 at::Tensor DecorrelatorImpl::group_matrix(std::int64_t index) const {

@@ -116,6 +116,9 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   /// [n] for a diagonal rule, undefined for `none`.
   const at::Tensor& matrix() const { return matrix_; }
 
+  /// R rounded to bfloat16, kept until R changes; for products that round their operands.
+  const at::Tensor& rounded_matrix();
+
   /// R of group `index`: [n/groups, b] or [n/groups], a view.
   at::Tensor group_matrix(std::int64_t index) const;
 
@@ -168,6 +171,8 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   RowSampler sampler_;
   bool paused_ = false;
   at::Tensor matrix_, running_mean_, counters_, state_;
+  at::Tensor rounded_;               // of matrix_, at this version of it
+  std::int64_t rounded_version_ = 0;
 };
 
 TORCH_MODULE(Decorrelator);

@@ -240,6 +240,7 @@ UpdateReport DecorrelatorImpl::apply(const Prepared& prepared, at::ArrayRef<Read
   for (const ReadoutUpdate& follower : followers) follower.apply(prepared.blocks, updates);
   for (const auto& update : updates)
     if (update) update->apply_to_matrix();
+  rounded_ = at::Tensor();  // products write without telling LibTorch
   running_mean_.copy_(prepared.new_mean);
   report.outcome = UpdateReport::Outcome::kApplied;
   return report;

@@ -107,5 +107,27 @@ TEST(Precision, OfConv2d) {
       correlated({4, 8, 9, 10}, 1).to(at::kFloat));
 }
 
+TEST(Precision, TheRoundedMatrixFollowsR) {
+  whitening::DecorrelatorOptions options;
+  options.update_every = 1;
+  whitening::Decorrelator decorrelator(6, options);
+  const at::Tensor rows = correlated({16, 6}, 1).to(at::kFloat);
+  const auto expect_current = [](whitening::Decorrelator& own, const char* when) {
+    EXPECT_TRUE(at::equal(own->rounded_matrix(), own->matrix().to(at::kBFloat16))) << when;
+  };
+  expect_current(decorrelator, "at first");
+  decorrelator->observe(rows);
+  ASSERT_EQ(decorrelator->update().outcome, whitening::UpdateReport::Outcome::kApplied);
+  expect_current(decorrelator, "after an update");
+  EXPECT_EQ(decorrelator->rounded_matrix().data_ptr(), decorrelator->rounded_matrix().data_ptr());
+  at::Tensor(decorrelator->matrix()).copy_(at::eye(6) * 3);
+  expect_current(decorrelator, "after loading");
+  whitening::Decorrelator copy(
+      std::dynamic_pointer_cast<whitening::DecorrelatorImpl>(decorrelator->clone()));
+  at::Tensor(copy->matrix()).mul_(2);
+  expect_current(copy, "in a clone");
+  expect_current(decorrelator, "beside a clone");
+}
+
 }  // namespace
 }  // namespace decorr::nn
