@@ -6,8 +6,8 @@ namespace decorr::nn {
 
 /// The tensors of a linear layer that reads decorrelated input.
 struct DecorrelatedLinearParameters {
-  at::Tensor weight;        ///< W, [m, n]
-  at::Tensor bias;          ///< b, [m], or undefined
+  at::Tensor weight;  ///< W, [m, n]
+  at::Tensor bias;    ///< b, [m], or undefined
   /// R, [n, b] (linalg/block_diagonal.h) or [n], or its bfloat16 rounding where products with it
   /// round; undefined: identity.
   at::Tensor matrix;

@@ -171,7 +171,7 @@ class DecorrelatorImpl : public torch::nn::Cloneable<DecorrelatorImpl> {
   RowSampler sampler_;
   bool paused_ = false;
   at::Tensor matrix_, running_mean_, counters_, state_;
-  at::Tensor rounded_;               // of matrix_, at this version of it
+  at::Tensor rounded_;  // of matrix_, at this version of it
   std::int64_t rounded_version_ = 0;
 };
 
