@@ -62,6 +62,38 @@ TEST(ConvNet, ComputesWhatItsDescriptionSays) {
   EXPECT_LE(max_error(model(batch()), expected), 1e-12);
 }
 
+// In float32 the images lie in memory with the channels last, in float64 with the channels first.
+TEST(ConvNet, Float32AgreesWithFloat64) {
+  for (const bool feedback : {false, true}) {
+    SCOPED_TRACE(feedback ? "with feedback matrices" : "without");
+    ConvNet exact(small().activation("tanh")), coarse(small().activation("tanh"));
+    exact->to(at::kDouble);
+    const auto run = [&](ConvNetImpl& model, at::ScalarType type) {
+      for (int step = 0; step < 2; ++step) {
+        std::uint64_t stream = 50;
+        for (const LocatedLayer& located : decorrelated_layers(model)) {
+          LayerHooks hooks;
+          if (feedback)
+            hooks.feedback = normal(located.layer->weights().sizes(), ++stream).to(type);
+          located.layer->set_hooks(hooks);
+        }
+        model.zero_grad();
+        model.forward(batch().to(type)).square().mean().backward();
+        update(model);
+      }
+      return model.forward(batch().to(type)).detach();
+    };
+    const at::Tensor expected = run(*exact, at::kDouble), output = run(*coarse, at::kFloat);
+    EXPECT_LE(max_error(output, expected), 1e-4 * expected.abs().max().item<double>());
+    const auto gradients = exact->named_parameters();
+    for (const auto& item : coarse->named_parameters()) {
+      const at::Tensor& wanted = gradients[item.key()].grad();
+      EXPECT_LE(max_error(item.value().grad(), wanted), 1e-4 * wanted.abs().max().item<double>())
+          << item.key();
+    }
+  }
+}
+
 TEST(ConvNet, TakesImagesOfAnySizeThatLastsThroughThePooling) {
   for (const ImageShape& shape :
        {ImageShape{1, 28, 28}, ImageShape{3, 4, 7}, ImageShape{1, 4, 4}}) {
