@@ -4,18 +4,15 @@
 import argparse
 import json
 import math
-import os
 import sys
 import tomllib
 from itertools import accumulate
 from pathlib import Path
 
+from script_tools import Failure, exit_code_of
+
 # What may differ between runs without making the comparison unfair.
 COMPARED = ("decorrelation.", "learning.", "seed")
-
-
-class Failure(Exception):
-    """Something the user can mend; the message says what, where and how."""
 
 
 class Run:
@@ -162,7 +159,7 @@ def plot(runs: list[Run], path: Path) -> None:
                       "choose another place with --output") from None
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="example: scripts/compare_runs.py runs/a runs/b --output ab.png")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory")
@@ -170,26 +167,18 @@ def main() -> int:
                         help="where the plot goes (default: comparison.png beside the first run)")
     parser.add_argument("--no-plot", action="store_true", help="print the table only")
     arguments = parser.parse_args()
-    try:
-        runs = [Run(folder, name) for folder, name in zip(arguments.runs, names_of(arguments.runs))]
-        print(table(runs))
-        print()
-        for key in differences(runs):
-            values = ", ".join(f"{run.name}: {run.settings.get(key, 'not set')}" for run in runs)
-            print(f"note: the runs also differ in {key} ({values})")
-        print(verdict(runs))
-        if not arguments.no_plot:
-            output = arguments.output or arguments.runs[0].resolve().parent / "comparison.png"
-            plot(runs, output)
-            print(f"plot: {output}")
-    except Failure as failure:
-        print(f"compare_runs: error: {failure}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
+    runs = [Run(folder, name) for folder, name in zip(arguments.runs, names_of(arguments.runs))]
+    print(table(runs))
+    print()
+    for key in differences(runs):
+        values = ", ".join(f"{run.name}: {run.settings.get(key, 'not set')}" for run in runs)
+        print(f"note: the runs also differ in {key} ({values})")
+    print(verdict(runs))
+    if not arguments.no_plot:
+        output = arguments.output or arguments.runs[0].resolve().parent / "comparison.png"
+        plot(runs, output)
+        print(f"plot: {output}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(main, interrupted="start again"))

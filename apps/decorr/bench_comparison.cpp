@@ -18,7 +18,7 @@ namespace decorr::bench {
 namespace {
 
 constexpr int kWarmUp = 3;
-constexpr std::int64_t kBatches = 5;  // different ones, used in turn; no divisor of a cycle
+constexpr std::int64_t kBatches = 5;  // different ones, in turn, so that each meets an update
 
 // A step, which is number `index` of the timed ones (negative: not timed).
 void run_step(Training& training, const data::Batch& batch, int index, int cycle, int steps,

@@ -1,14 +1,18 @@
 """scripts/update_cost_table.py with the program, and on runs written by hand."""
 
+import importlib
 import re
 import shutil
+import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
 import pytest
 import support
-from support import PROGRAM, check_script_error, rows, run_script, snapshot, stand_in, write_config
+from support import (PROGRAM, SCRIPTS, check_script_error, check_success, decorr, rows, run_script, snapshot,
+                     stand_in, write_config)
 
 cost_table = partial(run_script, "update_cost_table")
 
@@ -123,6 +127,17 @@ def test_a_resumed_epoch_is_not_timed(written, runs):
     result = cost_table(*arguments)
     assert "plain network was not timed" in result.stdout, result.stderr
     assert "| 1 | 26 | 0.002 | - | 1.50 | 40.00 | 50.00 |" in result.stdout
+
+
+def test_the_rates_of_the_presets_are_those_of_the_program(tmp_path, data):
+    sys.path.insert(0, str(SCRIPTS))
+    rates = importlib.import_module("update_cost_table").PRESET_RATES
+    for preset, rate in rates.items():
+        config = write_config(tmp_path / f"{preset}.toml", data, decorrelation={"preset": preset},
+                              train={"epochs": 1})
+        check_success(decorr("train", config, "--out", tmp_path / preset, "--quiet"))
+        resolved = tomllib.loads((tmp_path / preset / "config.toml").read_text())
+        assert resolved["decorrelation"]["lr"] == rate
 
 
 @pytest.mark.parametrize("document, arguments, eta", [
