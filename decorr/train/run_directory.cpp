@@ -4,11 +4,13 @@
 #include "decorr/io/atomic_file.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <sstream>
 #include <sys/file.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 namespace decorr::train {
@@ -23,6 +25,17 @@ bool holds_nothing(const std::filesystem::path& path) {
     if (name != kLockFile && name.find(io::kTemporarySuffix) == std::string::npos) return false;
   }
   return true;
+}
+
+// in_use() holds the lock for an instant: that is no reason to give up.
+bool take_lock(int file) {
+  constexpr int kTries = 10;
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  for (int i = 0; i < kTries; ++i) {
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+    std::this_thread::sleep_for(kPause);
+  }
+  return false;
 }
 
 Config without_what_may_change(Config config) {
@@ -76,11 +89,19 @@ void RunDirectory::open(const Config& config) {
   const std::string lock = (path_ / kLockFile).string();
   lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   check_runtime(lock_ >= 0, "cannot create a file, {}, {}", lock, std::strerror(errno));
-  check_runtime(flock(lock_, LOCK_EX | LOCK_NB) == 0,
+  check_runtime(take_lock(lock_),
                 "the run is in use by another process, {}, wait for it or choose another --out",
                 path_.string());
   io::remove_temporaries(path_);  // what killed processes left half-written
   io::write_file_atomically(this->config(), to_toml(config));
+}
+
+bool RunDirectory::in_use() const {
+  const int file = ::open((path_ / kLockFile).c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool used = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(file);
+  return used;
 }
 
 Config load_run_config(const std::filesystem::path& path) {

@@ -25,6 +25,9 @@ class RunDirectory {
   /// Throws `std::runtime_error` if that fails or another process holds the lock.
   void open(const Config& config);
 
+  /// Whether a process is at work on the run now.
+  bool in_use() const;
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "config.toml"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
