@@ -29,24 +29,32 @@ def import_authors(checkout: Path):
     return importlib.import_module("crgd.models"), importlib.import_module("crgd.bp")
 
 
+def read_cifar10(folder: Path, train: bool):
+    """Images [N, 3, 32, 32] and labels [N] of one part of CIFAR-10, from its binary files."""
+    import numpy
+
+    def read(name: str):
+        try:
+            records = numpy.fromfile(cifar10_file(folder, name), numpy.uint8).reshape(-1, 3073)
+        except (OSError, ValueError) as error:
+            raise BadUsage(f"cannot read the data ({error}), {folder / name}, "
+                           "run decorr data fetch cifar10 or give --root") from None
+        return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(numpy.int64)
+
+    names = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
+    parts = [read(name) for name in names]
+    return tuple(numpy.concatenate(arrays) for arrays in zip(*parts))
+
+
 class Cifar10:
     """Images and labels, normalised per channel as decorr_step_benchmark does."""
 
     def __init__(self, torch, folder: Path):
         import numpy
 
-        def read(name: str):
-            try:
-                records = numpy.fromfile(cifar10_file(folder, name), numpy.uint8).reshape(-1, 3073)
-            except (OSError, ValueError) as error:
-                raise BadUsage(f"cannot read the data ({error}), {folder / name}, "
-                               "run scripts/fetch_cifar10.py or give --root") from None
-            return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(numpy.int64)
-
-        parts = [read(f"data_batch_{i}.bin") for i in range(1, 6)]
-        self.images = numpy.concatenate([images for images, _ in parts])
-        self.labels = torch.from_numpy(numpy.concatenate([labels for _, labels in parts]))
-        self.test_images = read("test_batch.bin")[0]
+        self.images, labels = read_cifar10(folder, train=True)
+        self.labels = torch.from_numpy(labels)
+        self.test_images = read_cifar10(folder, train=False)[0]
         mean = self.images.mean((0, 2, 3), keepdims=True)
         variance = numpy.square(self.images, dtype=numpy.uint16).mean((0, 2, 3), keepdims=True) - mean**2
         self.normalise = lambda pixels: torch.from_numpy(

@@ -71,14 +71,17 @@ int evaluate(const Arguments& arguments) try {
                       train::evaluation_loader(config, data.normalization));
   const train::Score score = train::evaluate(*model, loader, learning::Loss(config.learning.loss));
   if (arguments.json) {
-    const nlohmann::ordered_json result = {
+    nlohmann::ordered_json result = {
         {"run", arguments.run}, {"split", arguments.split}, {"step", step},
         {"loss", score.loss()}, {"acc", score.accuracy()},  {"correct", score.correct},
         {"count", score.count}};
+    if (score.correct5) result["top5"] = score.top5();
     fmt::print("{}\n", result.dump());
   } else {
-    fmt::print("{} at step {}: {} loss {:.6f}  accuracy {:.2f}% ({} of {})\n", arguments.run, step,
-               arguments.split, score.loss(), 100 * score.accuracy(), score.correct, score.count);
+    fmt::print("{} at step {}: {} loss {:.6f}  accuracy {:.2f}% ({} of {}){}\n", arguments.run,
+               step, arguments.split, score.loss(), 100 * score.accuracy(), score.correct,
+               score.count,
+               score.correct5 ? fmt::format("  top-5 {:.2f}%", 100 * score.top5()) : "");
   }
   return kSuccess;
 } catch (const std::runtime_error& error) {

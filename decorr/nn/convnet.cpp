@@ -4,6 +4,7 @@
 #include "decorr/nn/layer_factory.h"
 
 #include <ATen/ATen.h>
+#include <torch/nn/modules/batchnorm.h>
 
 #include <utility>
 
@@ -50,19 +51,34 @@ void ConvNetImpl::reset() {
   for (std::size_t i = 0; i + 1 < widths.size(); ++i)
     dense_->push_back(factory.linear(fmt::format("dense.{}", i),
                                      LinearOptions(widths[i], widths[i + 1]).bias(options.bias())));
+  if (!options.batch_norm()) return;
+  convolution_norms_ = register_module("convolution_norms", torch::nn::ModuleList());
+  for (const std::int64_t features : options.conv_widths())
+    convolution_norms_->push_back(torch::nn::BatchNorm2d(features));
+  dense_norms_ = register_module("dense_norms", torch::nn::ModuleList());
+  for (const std::int64_t features : options.dense_widths())
+    dense_norms_->push_back(torch::nn::BatchNorm1d(features));
 }
 
 at::Tensor ConvNetImpl::forward(const at::Tensor& input) {
   options.image().check("ConvNet", input);
+  const bool normalizes = !dense_norms_.is_empty();
+  check_argument(!is_training() || !normalizes || dense_norms_->is_empty() || input.size(0) > 1,
+                 "[ConvNet] batch normalization needs two images in training mode, got [{}]",
+                 fmt::join(input.sizes(), ", "));
   at::Tensor x = input;
   for (std::size_t i = 0; i < convolutions_->size(); ++i) {
-    x = activation_(convolutions_->at<Conv2dImpl>(i).forward(in_fast_layout(x)));
+    x = convolutions_->at<Conv2dImpl>(i).forward(in_fast_layout(x));
+    if (normalizes) x = convolution_norms_->at<torch::nn::BatchNorm2dImpl>(i).forward(x);
+    x = activation_(x);
     if (pools_after(i)) x = at::max_pool2d(x, 2);
   }
   x = x.flatten(1);
   for (std::size_t i = 0; i < dense_->size(); ++i) {
     x = dense_->at<LinearImpl>(i).forward(x);
-    if (i + 1 < dense_->size()) x = activation_(x);
+    if (i + 1 == dense_->size()) break;
+    if (normalizes) x = dense_norms_->at<torch::nn::BatchNorm1dImpl>(i).forward(x);
+    x = activation_(x);
   }
   return x;
 }

@@ -30,6 +30,9 @@ struct ConvNetOptions {
   TORCH_ARG(std::vector<std::int64_t>, dense_widths) = {1000};
   /// Activation after every layer but the last; one of activations().
   TORCH_ARG(std::string, activation) = "leaky-relu";
+  /// Batch normalization between each layer but the last and its activation, as modules
+  /// `convolution_norms.0`, … and `dense_norms.0`, …
+  TORCH_ARG(bool, batch_norm) = false;
   /// Whether the layers have biases.
   TORCH_ARG(bool, bias) = true;
   /// Decorrelation of each layer, asked with the paths `convolutions.0`, …, `dense.0`, …
@@ -53,7 +56,8 @@ class ConvNetImpl : public torch::nn::Cloneable<ConvNetImpl>, public Model {
 
   void reset() override;
 
-  /// Maps images [N, C, H, W] to [N, outputs].
+  /// Maps images [N, C, H, W] to [N, outputs]. Batch normalization in front of a dense layer needs
+  /// N > 1 in training mode.
   at::Tensor forward(const at::Tensor& input) override;
 
   std::shared_ptr<Model> with_decorrelation(const DecorrelationPlan& plan) const override;
@@ -63,6 +67,8 @@ class ConvNetImpl : public torch::nn::Cloneable<ConvNetImpl>, public Model {
  private:
   Activation activation_;
   torch::nn::ModuleList convolutions_, dense_;
+  // Without batch normalization there are none.
+  torch::nn::ModuleList convolution_norms_{nullptr}, dense_norms_{nullptr};
 };
 
 TORCH_MODULE(ConvNet);

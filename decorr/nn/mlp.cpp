@@ -3,6 +3,7 @@
 #include "decorr/core/check.h"
 
 #include <ATen/ATen.h>
+#include <torch/nn/modules/batchnorm.h>
 
 #include <utility>
 
@@ -27,6 +28,10 @@ void MlpImpl::reset() {
                                   .random(RandomStream(options.seed(), path))
                                   .path(path)));
   }
+  if (!options.batch_norm()) return;
+  norms_ = register_module("norms", torch::nn::ModuleList());
+  for (const std::int64_t width : options.hidden())
+    norms_->push_back(torch::nn::BatchNorm1d(width));
 }
 
 at::Tensor MlpImpl::forward(const at::Tensor& input) {
@@ -35,10 +40,14 @@ at::Tensor MlpImpl::forward(const at::Tensor& input) {
       "[Mlp] input must be [N, ..] with {} numbers a sample and N > 0, got [{}]", options.inputs(),
       fmt::join(input.sizes(), ", "));
   const std::size_t hidden = layers_->size() - 1;
+  check_argument(!is_training() || norms_.is_empty() || hidden == 0 || input.size(0) > 1,
+                 "[Mlp] batch normalization needs two samples in training mode, got [{}]",
+                 fmt::join(input.sizes(), ", "));
   const std::size_t activated = options.published_activations() && hidden > 0 ? hidden - 1 : hidden;
   at::Tensor x = input.flatten(1);
   for (std::size_t i = 0; i < layers_->size(); ++i) {
     x = layers_->at<LinearImpl>(i).forward(x);
+    if (!norms_.is_empty() && i < hidden) x = norms_->at<torch::nn::BatchNorm1dImpl>(i).forward(x);
     if (i < activated) x = activation_(x);
   }
   return x;

@@ -31,6 +31,8 @@ struct MlpOptions {
   TORCH_ARG(std::string, activation) = "leaky-relu";
   /// Whether the layers have biases.
   TORCH_ARG(bool, bias) = true;
+  /// Batch normalization between each hidden layer and its activation, as modules `norms.0`, …
+  TORCH_ARG(bool, batch_norm) = false;
   /// Leave out the activation after the last hidden layer, as the authors' code of CRGD does.
   TORCH_ARG(bool, published_activations) = false;
   /// Decorrelation of each layer, asked with the paths `layers.0`, `layers.1`, …
@@ -47,7 +49,8 @@ class MlpImpl : public torch::nn::Cloneable<MlpImpl>, public Model {
 
   void reset() override;
 
-  /// Maps `input` [N, ..] with `inputs` numbers a sample to [N, outputs].
+  /// Maps `input` [N, ..] with `inputs` numbers a sample to [N, outputs]. Batch normalization needs
+  /// N > 1 in training mode.
   at::Tensor forward(const at::Tensor& input) override;
 
   std::shared_ptr<Model> with_decorrelation(const DecorrelationPlan& plan) const override;
@@ -58,6 +61,7 @@ class MlpImpl : public torch::nn::Cloneable<MlpImpl>, public Model {
   Activation activation_;
   // The registered list itself, not copies of its holders: clone() replaces the list's modules.
   torch::nn::ModuleList layers_;
+  torch::nn::ModuleList norms_{nullptr};  // without batch normalization there is none
 };
 
 TORCH_MODULE(Mlp);

@@ -41,9 +41,11 @@ struct ModelConfig {
   std::vector<std::int64_t> conv_widths{32, 32, 64, 64};  ///< `convnet`: channels, in [1, 10⁶]
   std::vector<std::int64_t> dense_widths{1000};  ///< `convnet`: dense layers behind them, alike
   std::int64_t width = 64;  ///< `resnet18`, `transformer`, `recurrent`: in [1, 10⁶]
-  bool batch_norm = true;   ///< `resnet18`: batch normalization after each convolution
-  std::int64_t depth = 2;   ///< `transformer`: blocks, in [0, 1000]
-  std::int64_t heads = 4;   ///< `transformer`: attention heads, they divide the width
+  /// `mlp`, `convnet`, `resnet18`: batch normalization in front of each activation. In a file the
+  /// default is true for `resnet18`.
+  bool batch_norm = false;
+  std::int64_t depth = 2;                 ///< `transformer`: blocks, in [0, 1000]
+  std::int64_t heads = 4;                 ///< `transformer`: attention heads, they divide the width
   std::string activation = "leaky-relu";  ///< `mlp`, `convnet`: one of nn::activations()
   bool bias = true;                       ///< `mlp`, `convnet`: whether layers have biases
   bool published_activations = false;     ///< `mlp`: none after the last hidden layer

@@ -88,17 +88,15 @@ void check_combinations(const Config& config, const GivenKeys& given,
     throw ConfigError("\"optimizer.nesterov\" has no effect without momentum",
                       place("optimizer.nesterov"), "set optimizer.momentum, 0.9 say");
 
-  const bool normalizes = (config.model.type == "resnet18" && config.model.batch_norm) ||
-                          config.model.type == "transformer";
-  if (config.learning.rule == "node-perturbation" && normalizes)
+  if (config.learning.rule == "node-perturbation" && config.model.batch_norm)
+    throw ConfigError("node-perturbation cannot train through batch normalization",
+                      place("learning.rule"),
+                      "set model.batch_norm = false or learning.rule = \"weight-perturbation\"");
+  if (config.learning.rule == "node-perturbation" && config.model.type == "transformer")
     throw ConfigError(
-        config.model.type == "resnet18"
-            ? "node-perturbation cannot train through batch normalization"
-            : "node-perturbation cannot train the transformer's normalizations and positions",
+        "node-perturbation cannot train the transformer's normalizations and positions",
         place("learning.rule"),
-        config.model.type == "resnet18"
-            ? "set model.batch_norm = false or learning.rule = \"weight-perturbation\""
-            : "set learning.rule = \"weight-perturbation\" or another model.type");
+        "set learning.rule = \"weight-perturbation\" or another model.type");
   if (config.learning.rule == "direct-feedback-alignment" &&
       config.learning.options.feedback_init == "weights")
     throw ConfigError(

@@ -53,8 +53,9 @@ std::vector<Binding> model_bindings(ModelConfig& model) {
               "channels of the first stage; width of a token; number of hidden units")
           .within(widths)
           .when(of({"resnet18", "transformer", "recurrent"})),
-      Binding("model.batch_norm", &model.batch_norm, "batch normalization after each convolution")
-          .when(of({"resnet18"})),
+      Binding("model.batch_norm", &model.batch_norm,
+              "batch normalization in front of each activation; default true with resnet18")
+          .when(of({"mlp", "convnet", "resnet18"})),
       Binding("model.depth", &model.depth, "number of blocks")
           .within(Range::between(0, 1000))
           .when(of({"transformer"})),

@@ -77,6 +77,8 @@ Config read_config(const Node& document, const std::string& source_name) {
   for (const Binding& binding : all)
     if (const auto found = given.find(binding.name); found != given.end())
       read_value(binding, *found->second);
+  if (given.count("model.batch_norm") == 0)
+    config.model.batch_norm = config.model.type == "resnet18";
   if (const auto layers = given.find(kLayersKey); layers != given.end())
     config.decorrelation.layers = read_layers(*layers->second);
   check_effects(config, given);

@@ -112,6 +112,7 @@ void Trainer::finish_epoch(double train_seconds) {
                                 {"train_acc", training.accuracy()},
                                 {"test_loss", finite_or_null(test.loss())},
                                 {"test_acc", test.accuracy()}};
+  if (test.correct5) row["test_top5"] = test.top5();
   if (validation_loader_) {
     row["validation_loss"] = finite_or_null(monitored.loss());
     row["validation_acc"] = monitored.accuracy();

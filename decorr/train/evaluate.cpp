@@ -10,6 +10,15 @@ void Score::add(double loss, const at::Tensor& logits, const at::Tensor& target)
   count += target.size(0);
 }
 
+namespace {
+
+std::int64_t among_five(const at::Tensor& logits, const at::Tensor& target) {
+  const at::Tensor five = std::get<1>(logits.topk(5, 1));
+  return five.eq(target.unsqueeze(1)).sum().item<std::int64_t>();
+}
+
+}  // namespace
+
 Score evaluate(nn::Model& model, data::Loader& loader, const learning::Loss& loss) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
@@ -21,6 +30,8 @@ Score evaluate(nn::Model& model, data::Loader& loader, const learning::Loss& los
     const at::Tensor target = batch.target.to(device);
     const at::Tensor logits = model.forward(batch.input.to(device));
     score.add(loss(logits, target).item<double>(), logits, target);
+    if (logits.size(1) >= kManyClasses)
+      score.correct5 = score.correct5.value_or(0) + among_five(logits, target);
   }
   model.train(was_training);
   return score;

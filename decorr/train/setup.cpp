@@ -46,6 +46,7 @@ std::shared_ptr<nn::Model> build_any(const Config& config, const data::Dataset& 
                                                  .conv_widths(model.conv_widths)
                                                  .dense_widths(model.dense_widths)
                                                  .activation(model.activation)
+                                                 .batch_norm(model.batch_norm)
                                                  .bias(model.bias)
                                                  .decorrelation(plan)
                                                  .seed(seed));
@@ -68,6 +69,7 @@ std::shared_ptr<nn::Model> build_any(const Config& config, const data::Dataset& 
   return std::make_shared<nn::MlpImpl>(
       nn::MlpOptions(image.channels * image.height * image.width, model.hidden, outputs)
           .activation(model.activation)
+          .batch_norm(model.batch_norm)
           .bias(model.bias)
           .published_activations(model.published_activations)
           .decorrelation(plan)
@@ -85,12 +87,19 @@ std::shared_ptr<nn::Model> build(const Config& config, const data::Dataset& data
   }
 }
 
-// Batch normalization has no variance to divide by where a batch is one pixel of one image.
+// Whether batch normalization has no variance to divide by in a batch of one image, of which
+// somewhere a single number a channel is left.
+bool normalizes_single_numbers(const ModelConfig& model, const at::Tensor& images) {
+  if (!model.batch_norm) return false;
+  if (model.type == "mlp") return !model.hidden.empty();
+  if (model.type == "convnet") return !model.dense_widths.empty();
+  return model.type == "resnet18" &&
+         std::max(images.size(2), images.size(3)) <= nn::ResNet18Impl::kStride;
+}
+
 void check_batches(const Config& config, const data::Dataset& dataset) {
   const at::Tensor& images = dataset.images;
-  if (config.model.type != "resnet18" || !config.model.batch_norm ||
-      std::max(images.size(2), images.size(3)) > nn::ResNet18Impl::kStride)
-    return;
+  if (!normalizes_single_numbers(config.model, images)) return;
   const std::int64_t batch = config.train.batch_size;
   const bool last_is_one = dataset.size() % batch == 1 && !config.data.drop_last;
   if (batch > 1 && !last_is_one) return;

@@ -1,6 +1,7 @@
 // What every learning rule must do, with every kind of decorrelation and network.
 #include "decorr/learning/alignment.h"
 #include "decorr/learning/rule.h"
+#include "decorr/nn/convnet.h"
 #include "decorr/nn/recurrent.h"
 #include "decorr/nn/resnet.h"
 #include "decorr/nn/transformer.h"
@@ -156,6 +157,15 @@ TEST(LearningRules, TrainEveryModel) {
     }
     expect_trains(resnet(true), name, {}, images);
     expect_trains(transformer, name, {}, images);
+    expect_trains(std::make_shared<nn::ConvNetImpl>(nn::ConvNetOptions({2, 8, 8}, 2)
+                                                        .conv_widths({4, 4})
+                                                        .dense_widths({8})
+                                                        .batch_norm(true)
+                                                        .decorrelation(plan)),
+                  name, {}, images);
+    expect_trains(std::make_shared<nn::MlpImpl>(
+                      nn::MlpOptions(2 * 8 * 8, {16, 16}, 2).batch_norm(true).decorrelation(plan)),
+                  name, {}, images);
   }
 }
 

@@ -129,6 +129,57 @@ TEST(ConvNet, RestoredStateGoesOn) {
 
 TEST(ConvNet, RebuildsWithAnotherPlan) { expect_rebuilds_with_another_plan(*small_net()); }
 
+ConvNet normalized() {
+  ConvNet model(small().batch_norm(true).activation("tanh"));
+  model->to(at::kDouble);
+  return model;
+}
+
+TEST(ConvNet, BatchNormStandsBetweenALayerAndItsActivation) {
+  ConvNet model(ConvNetOptions({2, 9, 6}, 3)
+                    .conv_widths({4, 5})
+                    .dense_widths({8})
+                    .batch_norm(true)
+                    .activation("tanh")
+                    .decorrelation(everywhere(method("none"))));
+  model->to(at::kDouble);
+  auto p = model->named_parameters();
+  const auto normal = [&](const at::Tensor& y, const std::string& path) {
+    std::vector<std::int64_t> all = {0};
+    std::vector<std::int64_t> shape = {1, y.size(1)};
+    for (std::int64_t i = 2; i < y.dim(); ++i) {
+      all.push_back(i);
+      shape.push_back(1);
+    }
+    const at::Tensor centred = y - y.mean(all, /*keepdim=*/true);
+    const at::Tensor unit = centred / (centred.square().mean(all, /*keepdim=*/true) + 1e-5).sqrt();
+    return at::tanh(unit * p[path + ".weight"].view(shape) + p[path + ".bias"].view(shape));
+  };
+  const auto conv = [&](const at::Tensor& x, const std::string& i) {
+    return normal(
+        at::conv2d(x, p["convolutions." + i + ".weight"], p["convolutions." + i + ".bias"], 1, 1),
+        "convolution_norms." + i);
+  };
+  const at::Tensor flat = at::max_pool2d(conv(conv(batch(), "0"), "1"), 2, 2).flatten(1);
+  const at::Tensor hidden =
+      normal(at::linear(flat, p["dense.0.weight"], p["dense.0.bias"]), "dense_norms.0");
+  const at::Tensor expected = at::linear(hidden, p["dense.1.weight"], p["dense.1.bias"]);
+  EXPECT_LE(max_error(model(batch()), expected), 1e-12);
+  EXPECT_THAT(message_of([&] { model(batch().narrow(0, 0, 1)); }),
+              HasSubstr("[ConvNet] batch normalization needs two images in training mode"));
+  model->eval();
+  EXPECT_NO_THROW(model(batch().narrow(0, 0, 1)));
+}
+
+TEST(ConvNet, BatchNormGoesWithAllThatAModelDoes) {
+  expect_gradients_of_the_loss(*normalized(), batch());
+  expect_updates_preserve_the_function(*normalized(), batch());
+  expect_learns(*normalized(), batch());
+  expect_clone_is_independent(*normalized(), batch());
+  expect_restored_state_goes_on(*normalized(), *normalized(), batch());
+  expect_rebuilds_with_another_plan(*normalized());
+}
+
 TEST(ConvNet, RefusesBadArguments) {
   EXPECT_THAT(message_of([] {
                 ConvNet(ConvNetOptions({1, 3, 28}, 10));

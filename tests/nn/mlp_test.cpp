@@ -209,6 +209,47 @@ TEST(Mlp, RebuildsWithAnotherPlan) {
   expect_rebuilds_with_another_plan(*Mlp(MlpOptions(6, {8}, 3).activation("tanh")));
 }
 
+Mlp normalized() {
+  Mlp model(
+      MlpOptions(6, {16, 16}, 3).batch_norm(true).activation("tanh").decorrelation(every_step()));
+  model->to(at::kDouble);
+  return model;
+}
+
+at::Tensor rows() { return correlated({9, 6}, 1); }
+
+TEST(Mlp, BatchNormStandsBetweenALayerAndItsActivation) {
+  Mlp model(MlpOptions(6, {8, 5}, 3)
+                .batch_norm(true)
+                .activation("tanh")
+                .decorrelation(everywhere(method("none"))));
+  model->to(at::kDouble);
+  auto p = model->named_parameters();
+  const auto hidden = [&](const at::Tensor& x, const std::string& i) {
+    const at::Tensor y = at::linear(x, p["layers." + i + ".weight"], p["layers." + i + ".bias"]);
+    const at::Tensor centred = y - y.mean(0);
+    const at::Tensor unit = centred / (centred.square().mean(0) + 1e-5).sqrt();
+    return at::tanh(unit * p["norms." + i + ".weight"] + p["norms." + i + ".bias"]);
+  };
+  const at::Tensor expected =
+      at::linear(hidden(hidden(rows(), "0"), "1"), p["layers.2.weight"], p["layers.2.bias"]);
+  EXPECT_LE(max_error(model(rows()), expected), 1e-12);
+  EXPECT_THAT(
+      message_of([&] { model(rows().narrow(0, 0, 1)); }),
+      HasSubstr("[Mlp] batch normalization needs two samples in training mode, got [1, 6]"));
+  model->eval();
+  EXPECT_NO_THROW(model(rows().narrow(0, 0, 1)));
+}
+
+TEST(Mlp, BatchNormGoesWithAllThatAModelDoes) {
+  expect_gradients_of_the_loss(*normalized(), rows());
+  expect_updates_preserve_the_function(*normalized(), rows());
+  expect_learns(*normalized(), rows());
+  expect_clone_is_independent(*normalized(), rows());
+  expect_restored_state_goes_on(*normalized(), *normalized(), rows());
+  expect_rebuilds_with_another_plan(*normalized());
+}
+
 TEST(Mlp, RefusesBadArguments) {
   EXPECT_THAT(message_of([] { Mlp(MlpOptions(6, {8}, 3).activation("swoosh")); }),
               HasSubstr("[activation] must be one of relu, leaky-relu, tanh, sigmoid, gelu, elu, "

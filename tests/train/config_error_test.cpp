@@ -206,7 +206,7 @@ TEST(ConfigError, ModelKeysBelongToTheirTypes) {
       {"conv_widths = [8]", {"convnet"}},
       {"dense_widths = [8]", {"convnet"}},
       {"width = 8", {"resnet18", "transformer", "recurrent"}},
-      {"batch_norm = false", {"resnet18"}},
+      {"batch_norm = false", {"mlp", "convnet", "resnet18"}},
       {"depth = 1", {"transformer"}},
       {"heads = 2", {"transformer"}},
       {"activation = \"relu\"", {"mlp", "convnet"}},

@@ -135,6 +135,29 @@ TEST(MakeModel, BatchNormNeedsMoreThanOnePixel) {
             "accepted");
   EXPECT_EQ(refusal(resnet + "\nbatch_norm = false", images(65, 1, 8, 8), {"train.batch_size=64"}),
             "accepted");
+  for (const char* type : {"mlp", "convnet"}) {
+    const std::string model = fmt::format("type = \"{}\"\nbatch_norm = true", type);
+    EXPECT_THAT(refusal(model, images(65, 1, 8, 8), {"train.batch_size=64"}),
+                HasSubstr("batch normalization cannot train on a batch of one image"));
+    EXPECT_EQ(refusal(model, images(66, 1, 8, 8), {"train.batch_size=64"}), "accepted");
+  }
+  EXPECT_EQ(refusal("type = \"mlp\"\nbatch_norm = true\nhidden = []", images(65, 1, 8, 8),
+                    {"train.batch_size=64"}),
+            "accepted");
+}
+
+TEST(MakeModel, BatchNormIsTheDefaultOfResNetAlone) {
+  const auto buffers = [](const std::string& model) {
+    return model_of(model + "\n[decorrelation]\nmethod = \"none\"", images(4, 1, 9, 9))
+        ->buffers()
+        .size();
+  };
+  EXPECT_GT(buffers("type = \"resnet18\"\nwidth = 4"), 0U);
+  EXPECT_EQ(buffers("type = \"resnet18\"\nwidth = 4\nbatch_norm = false"), 0U);
+  EXPECT_EQ(buffers("type = \"mlp\""), 0U);
+  EXPECT_EQ(buffers("type = \"mlp\"\nhidden = [4, 4]\nbatch_norm = true"), 6U);
+  EXPECT_EQ(buffers("type = \"convnet\""), 0U);
+  EXPECT_EQ(buffers("type = \"convnet\"\nbatch_norm = true"), 15U);
 }
 
 }  // namespace
