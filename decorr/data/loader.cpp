@@ -78,18 +78,19 @@ Batch Loader::make(const std::vector<std::int64_t>& order, std::int64_t epoch,
                    std::int64_t index) const {
   const std::int64_t first = index * options_.batch_size();
   const std::int64_t count = std::min(options_.batch_size(), dataset_.size() - first);
-  std::vector<std::int64_t> sizes = dataset_.images.sizes().vec();
-  sizes[0] = count;
+  const std::vector<std::int64_t> sizes{count, dataset_.images.size(1), transform_.output_height(),
+                                        transform_.output_width()};
   Batch batch{at::empty(sizes, options_.dtype()), at::empty({count}, at::kLong), index};
 
-  const std::int64_t pixels = batch.input.numel() / count;
+  const std::int64_t pixels = dataset_.images.numel() / dataset_.size();
+  const std::int64_t outputs = batch.input.numel() / count;
   const std::uint8_t* images = dataset_.images.data_ptr<std::uint8_t>();
   const std::int64_t* labels = dataset_.labels.data_ptr<std::int64_t>();
   std::int64_t* target = batch.target.data_ptr<std::int64_t>();
   const auto write = [&](auto* input) {
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t row = order[static_cast<std::size_t>(first + i)];
-      transform_.write(images + row * pixels, epoch, row, input + i * pixels);
+      transform_.write(images + row * pixels, epoch, row, input + i * outputs);
       target[i] = labels[row];
     }
   };

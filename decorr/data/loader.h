@@ -23,7 +23,7 @@ struct LoaderOptions {
   TORCH_ARG(bool, drop_last) = false;
   /// Seed of the order and of the augmentation.
   TORCH_ARG(std::uint64_t, seed) = 0;
-  /// Random crop and flip; none by default.
+  /// Crop and flip; none by default.
   TORCH_ARG(AugmentOptions, augment);
   /// Shift and scale per channel; pixel / 255 by default.
   TORCH_ARG(Normalization, normalization);

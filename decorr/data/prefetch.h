@@ -15,7 +15,7 @@ namespace decorr::data {
 
 /// What a training step consumes.
 struct Batch {
-  at::Tensor input;        ///< [N, C, H, W], float32 or float64
+  at::Tensor input;        ///< [N, C, H, W] as cropped, float32 or float64
   at::Tensor target;       ///< int64 [N]
   std::int64_t index = 0;  ///< number of the batch in its epoch, from 0
 };

@@ -71,6 +71,9 @@ void AugmentOptions::validate(std::int64_t height, std::int64_t width) const {
   check_argument(crop_padding >= 0 && crop_padding <= most,
                  "[AugmentOptions] crop_padding must be in [0, {}] for {}x{} images, got {}", most,
                  height, width, crop_padding);
+  check_argument(crop_size >= 0 && crop_size <= most + 1,
+                 "[AugmentOptions] crop_size must be in [0, {}] for {}x{} images, got {}", most + 1,
+                 height, width, crop_size);
 }
 
 Transform::Transform(std::int64_t channels, std::int64_t height, std::int64_t width,
@@ -80,6 +83,8 @@ Transform::Transform(std::int64_t channels, std::int64_t height, std::int64_t wi
       height_(height),
       width_(width),
       augment_(augment),
+      output_height_(augment.crop_size > 0 ? augment.crop_size : height),
+      output_width_(augment.crop_size > 0 ? augment.crop_size : width),
       stream_(seed, "augment") {
   check_argument(channels >= 1 && height >= 1 && width >= 1,
                  "[Transform] images must have at least one channel, row and column, got "
@@ -99,13 +104,23 @@ Transform::Transform(std::int64_t channels, std::int64_t height, std::int64_t wi
 Transform::Placement Transform::draw(std::int64_t epoch, std::int64_t index) const {
   Placement place;
   const std::int64_t padding = augment_.crop_padding;
-  if (padding == 0 && !augment_.flip) return place;
+  const std::int64_t spare_height = height_ - output_height_;
+  const std::int64_t spare_width = width_ - output_width_;
+  place.top = spare_height / 2;
+  place.left = spare_width / 2;
+  const bool random_crop = !augment_.centre_crop && padding + spare_height + spare_width > 0;
+  if (!random_crop && !augment_.flip) return place;
   const RandomStream stream =
       stream_.at(static_cast<std::uint64_t>(epoch)).at(static_cast<std::uint64_t>(index));
   // Each quantity has its own position: switching one on or off leaves the others as they were.
-  const auto positions = static_cast<std::uint64_t>(2 * padding + 1);
-  place.top = static_cast<std::int64_t>(stream.below(positions, 0)) - padding;
-  place.left = static_cast<std::int64_t>(stream.below(positions, 1)) - padding;
+  if (random_crop) {
+    const auto offset = [&](std::int64_t spare, std::uint64_t position) {
+      const auto offsets = static_cast<std::uint64_t>(2 * padding + spare + 1);
+      return static_cast<std::int64_t>(stream.below(offsets, position)) - padding;
+    };
+    place.top = offset(spare_height, 0);
+    place.left = offset(spare_width, 1);
+  }
   place.flip = augment_.flip && stream.below(2, 2) == 1;
   return place;
 }
@@ -116,19 +131,19 @@ void Transform::write(const std::uint8_t* image, std::int64_t epoch, std::int64_
   const Placement place = draw(epoch, index);
   // Columns of the crop that lie inside the raw image.
   const std::int64_t first = std::max<std::int64_t>(0, -place.left);
-  const std::int64_t last = std::min(width_, width_ - place.left);
+  const std::int64_t last = std::min(output_width_, width_ - place.left);
   for (std::int64_t c = 0; c < channels_; ++c) {
     const double* values = values_.data() + c * kLevels;
     const auto padding = static_cast<Scalar>(values[0]);
-    for (std::int64_t y = 0; y < height_; ++y, output += width_) {
+    for (std::int64_t y = 0; y < output_height_; ++y, output += output_width_) {
       const std::int64_t source_y = y + place.top;
       const bool inside = source_y >= 0 && source_y < height_;
-      if (!inside || place.left != 0) std::fill_n(output, width_, padding);
+      if (!inside || last - first < output_width_) std::fill_n(output, output_width_, padding);
       if (!inside) continue;
       const std::uint8_t* row = image + (c * height_ + source_y) * width_;
       if (place.flip) {
         for (std::int64_t x = first; x < last; ++x)
-          output[width_ - 1 - x] = static_cast<Scalar>(values[row[x + place.left]]);
+          output[output_width_ - 1 - x] = static_cast<Scalar>(values[row[x + place.left]]);
       } else {
         for (std::int64_t x = first; x < last; ++x)
           output[x] = static_cast<Scalar>(values[row[x + place.left]]);

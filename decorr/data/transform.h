@@ -27,15 +27,19 @@ struct Normalization {
 /// dataset.
 Normalization measure(const Dataset& dataset);
 
-/// Random changes to training images; the default changes nothing.
+/// Crops and random changes of images; the default changes nothing.
 struct AugmentOptions {
-  /// Pixels of raw value 0 put around the image before a crop of the original size is taken from a
-  /// uniformly drawn position; from 0 (no crop) to one less than the image's shorter side.
+  /// Pixels of raw value 0 put around the image before it is cropped; from 0 to one less than the
+  /// image's shorter side.
   std::int64_t crop_padding = 0;
   /// Mirror the columns with probability 1/2, after the crop.
   bool flip = false;
+  /// Height and width of the crop, at most the image's shorter side; 0: those of the image.
+  std::int64_t crop_size = 0;
+  /// Take the crop from the middle (rounded up and left), not from a uniformly drawn position.
+  bool centre_crop = false;
 
-  /// Throws `std::invalid_argument` when crop_padding does not fit images of `height` x `width`.
+  /// Throws `std::invalid_argument` when a crop does not fit images of `height` x `width`.
   void validate(std::int64_t height, std::int64_t width) const;
 };
 
@@ -50,11 +54,16 @@ class Transform {
   Transform(std::int64_t channels, std::int64_t height, std::int64_t width,
             const Normalization& normalization, const AugmentOptions& augment, std::uint64_t seed);
 
+  /// Height of the images that write() makes.
+  std::int64_t output_height() const { return output_height_; }
+  /// Width of the images that write() makes.
+  std::int64_t output_width() const { return output_width_; }
+
   /// Writes one image.
   ///
-  /// `image` points to channels·height·width raw pixels in row-major order, `output` to as many
-  /// numbers of type `Scalar`, which is float or double; `index` is the image's place in its
-  /// dataset.
+  /// `image` points to channels·height·width raw pixels in row-major order, `output` to
+  /// channels·output_height()·output_width() numbers of type `Scalar`, which is float or double;
+  /// `index` is the image's place in its dataset.
   template <typename Scalar>
   void write(const std::uint8_t* image, std::int64_t epoch, std::int64_t index,
              Scalar* output) const;
@@ -73,6 +82,8 @@ class Transform {
   std::int64_t height_;
   std::int64_t width_;
   AugmentOptions augment_;
+  std::int64_t output_height_;
+  std::int64_t output_width_;
   RandomStream stream_;
   std::vector<double> values_;  // [channels, 256]: the output for each raw value
 };

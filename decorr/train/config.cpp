@@ -31,7 +31,7 @@ void apply(const std::string& leaf, const Setting& setting,
     const bool same_type = std::visit(
         [&](auto* target) {
           using Value = std::remove_pointer_t<decltype(target)>;
-          if constexpr (!std::is_same_v<Value, std::vector<std::int64_t>>) {
+          if constexpr (std::is_arithmetic_v<Value> || std::is_same_v<Value, std::string>) {
             if (const auto* value = std::get_if<Value>(&setting)) {
               *target = *value;
               return true;

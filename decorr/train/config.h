@@ -26,9 +26,13 @@ struct DataConfig {
   std::string name = "fashion-mnist";  ///< dataset, one that data::load() knows
   std::string root;                    ///< folder of its files; empty: the usual places
   std::int64_t validation = 0;         ///< images held out of the training set, >= 0
-  std::int64_t crop_padding = 0;       ///< pixels of padding for random crops, >= 0; 0: no crops
+  std::string preset = "none";         ///< where settings came from: `none` or `published`
+  std::int64_t crop_padding = 0;       ///< pixels of padding for random crops, >= 0
+  std::int64_t crop_size = 0;          ///< side of the crop, >= 0; 0: the whole image
   bool flip = false;                   ///< mirror training images with probability one half
   bool normalize = true;               ///< shift and scale channels to mean 0, variance 1
+  std::vector<double> mean;            ///< of each channel (pixel / 255); empty: measured
+  std::vector<double> std;             ///< of each channel, > 0; empty: measured
   bool drop_last = false;              ///< leave out an epoch's last batch if it is not full
   std::int64_t prefetch = 2;           ///< batches prepared ahead, in [1, 1024]
 };

@@ -41,7 +41,8 @@ std::string Range::text() const {
 
 std::string Condition::text() const {
   std::vector<std::string> shown;
-  for (const std::string& value : values) shown.push_back(quoted(value));
+  for (const std::string& value : values)
+    shown.push_back(value == "true" || value == "false" ? value : quoted(value));
   return fmt::format("{} = {}", selector, fmt::join(shown, " or "));
 }
 
@@ -78,14 +79,19 @@ Binding Binding::needed(bool is) const {
 std::string Binding::leaf() const { return name.substr(name.rfind('.') + 1); }
 
 std::string Binding::type() const {
-  static const std::vector<std::string> names{"boolean", "integer", "float", "string",
-                                              "list of integers"};
+  static const std::vector<std::string> names{"boolean", "integer",          "float",
+                                              "string",  "list of integers", "list of floats"};
   return names.at(target.index());
 }
 
 std::string Binding::value() const {
   if (const auto* list = std::get_if<std::vector<std::int64_t>*>(&target))
     return fmt::format("[{}]", fmt::join(**list, ", "));
+  if (const auto* list = std::get_if<std::vector<double>*>(&target)) {
+    std::vector<std::string> numbers;
+    for (const double item : **list) numbers.push_back(number(item));
+    return fmt::format("[{}]", fmt::join(numbers, ", "));
+  }
   if (const auto* flag = std::get_if<bool*>(&target)) return in_toml(**flag);
   if (const auto* whole = std::get_if<std::int64_t*>(&target)) return in_toml(**whole);
   if (const auto* real = std::get_if<double*>(&target)) return in_toml(**real);
@@ -106,9 +112,12 @@ const Condition* unmet(const Binding& binding, const Selected& selected) {
 Selected anywhere(const Config& config) {
   Config copy = config;
   std::map<std::string, std::vector<std::string>> values;
-  for (const Binding& binding : bindings(copy))
+  for (const Binding& binding : bindings(copy)) {
     if (const auto* text = std::get_if<std::string*>(&binding.target))
       values[binding.name] = {**text};
+    if (const auto* flag = std::get_if<bool*>(&binding.target))
+      values[binding.name] = {**flag ? "true" : "false"};
+  }
   for (const LayerDecorrelation& layer : config.decorrelation.layers)
     for (const auto& [leaf, setting] : layer.settings)
       if (const auto* text = std::get_if<std::string>(&setting))

@@ -37,7 +37,7 @@ struct Range {
   std::string text() const;
 };
 
-/// "The key has an effect only if the key `selector` has one of `values`."
+/// "The key has an effect only if the key `selector`, a string or a boolean, has one of `values`."
 struct Condition {
   std::string selector;
   std::vector<std::string> values;
@@ -49,8 +49,8 @@ struct Condition {
 /// A key of the configuration and the variable that holds its value.
 class Binding {
  public:
-  using Target =
-      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::int64_t>*>;
+  using Target = std::variant<bool*, std::int64_t*, double*, std::string*,
+                              std::vector<std::int64_t>*, std::vector<double>*>;
 
   /// The key with the full name `key` (`optimizer.lr`) for `variable`; `meaning` is what it means,
   /// with its unit.
@@ -104,7 +104,7 @@ std::vector<Binding> schedule_bindings(Schedule& schedule, const std::string& ta
 /// The methods of decorrelation that do anything: all but `none`.
 std::vector<std::string> decorrelating_methods();
 
-/// The value of a string key by its full name, as far as conditions ask for it.
+/// The value of a string or boolean (`true`, `false`) by its full name, for conditions.
 using Selected = std::function<std::vector<std::string>(const std::string& selector)>;
 
 /// The first condition that none of the values in `selected` fulfils, or null.

@@ -13,16 +13,31 @@ namespace {
 constexpr double kMaxCount = 1e9;
 
 std::vector<Binding> data_bindings(DataConfig& data) {
+  const std::vector<Condition> normalized{{"data.normalize", {"true"}}};
   return {
       Binding("data.name", &data.name, "dataset; `decorr data list` shows those there are"),
       Binding("data.root", &data.root, "folder of its files; empty: the usual places"),
       Binding("data.validation", &data.validation, "images held out of the training set")
           .within(Range::at_least(0)),
+      Binding(
+          "data.preset", &data.preset,
+          "settings to start from; other keys come on top; published: for cifar10, cifar100 and "
+          "tiny-imagenet, those of the authors' code of CRGD")
+          .among({"none", "published"}),
       Binding("data.crop_padding", &data.crop_padding,
-              "pixels of padding for random crops; 0: no crops")
+              "pixels of padding around training images for random crops; 0: none")
+          .within(Range::at_least(0)),
+      Binding("data.crop_size", &data.crop_size,
+              "side of the crops, random to train, from the middle to evaluate; 0: whole images")
           .within(Range::at_least(0)),
       Binding("data.flip", &data.flip, "mirror training images with probability one half"),
       Binding("data.normalize", &data.normalize, "shift and scale channels to mean 0, variance 1"),
+      Binding("data.mean", &data.mean,
+              "mean of each channel in units of pixel / 255; []: measured on the training images")
+          .when(normalized),
+      Binding("data.std", &data.std, "standard deviation of each channel, likewise")
+          .within(Range::positive())
+          .when(normalized),
       Binding("data.drop_last", &data.drop_last,
               "leave out an epoch's last batch if it is not full"),
       Binding("data.prefetch", &data.prefetch, "batches prepared ahead")

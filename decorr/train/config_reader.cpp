@@ -1,8 +1,10 @@
 #include "decorr/train/config_reader.h"
 
 #include "decorr/train/config_names.h"
+#include "decorr/train/data_preset.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -62,18 +64,34 @@ std::vector<LayerDecorrelation> read_layers(const Node& node) {
   return layers;
 }
 
+// Gives `config` the presets that are asked for; the other keys come on top of them.
+void start_from_presets(Config& config, const std::vector<Binding>& all, const GivenKeys& given) {
+  for (const Binding& binding : all) {
+    const bool decides = binding.name == "decorrelation.preset" || binding.name == "data.preset" ||
+                         binding.name == "data.name";
+    if (decides && given.count(binding.name) > 0) read_value(binding, *given.at(binding.name));
+  }
+  config.decorrelation.options =
+      whitening::DecorrelatorOptions::preset(config.decorrelation.preset);
+  if (config.data.preset == "none") return;
+  const std::vector<std::string> covered = datasets_with_preset();
+  if (std::count(covered.begin(), covered.end(), config.data.name) == 0)
+    throw ConfigError(
+        fmt::format("data.name = {} has no preset {}", train::quoted(config.data.name),
+                    train::quoted(config.data.preset)),
+        given.at("data.preset")->place,
+        fmt::format("set data.preset = \"none\"; the data sets that have one are {}",
+                    fmt::join(covered, ", ")));
+  apply_published_preset(config.data);
+}
+
 }  // namespace
 
 Config read_config(const Node& document, const std::string& source_name) {
   const GivenKeys given = collect_keys(document);
   Config config;
   const std::vector<Binding> all = bindings(config);
-  // The preset first: the other keys of [decorrelation] come on top of it.
-  const std::string preset = "decorrelation.preset";
-  for (const Binding& binding : all)
-    if (binding.name == preset && given.count(preset) > 0) read_value(binding, *given.at(preset));
-  config.decorrelation.options =
-      whitening::DecorrelatorOptions::preset(config.decorrelation.preset);
+  start_from_presets(config, all, given);
   for (const Binding& binding : all)
     if (const auto found = given.find(binding.name); found != given.end())
       read_value(binding, *found->second);

@@ -6,15 +6,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 namespace decorr::train {
 namespace {
 
+// A value that may be written for the key.
+std::string example(const Binding& binding) {
+  const bool empty_list = binding.value() == "[]" && binding.type() == "list of floats";
+  return empty_list ? "[0.5, 0.5, 0.5]" : binding.value();
+}
+
 [[noreturn]] void wrong_type(const Binding& binding, const Node& node) {
   const bool text = binding.type() == "string";
-  const std::string& example = binding.choices.empty() ? "text" : binding.choices.front();
-  const std::string write = text ? "a string in quotes such as " + quoted(example)
-                                 : fmt::format("a {} such as {}", binding.type(), binding.value());
+  const std::string& choice = binding.choices.empty() ? "text" : binding.choices.front();
+  const std::string write = text ? "a string in quotes such as " + quoted(choice)
+                                 : fmt::format("a {} such as {}", binding.type(), example(binding));
   const bool vowel = binding.type().front() == 'i';
   throw ConfigError(fmt::format("\"{}\" must be {} {}, got {}", binding.name, vowel ? "an" : "a",
                                 binding.type(), node.shown()),
@@ -29,7 +36,7 @@ namespace {
                   binding.range.text(),
                   real == nullptr ? fmt::format("{}", std::get<std::int64_t>(node.scalar))
                                   : in_toml(*real)),
-      node.place, fmt::format("write a value such as {}", binding.value()));
+      node.place, fmt::format("write a value such as {}", example(binding)));
 }
 
 std::int64_t whole(const Binding& binding, const Node& node, const std::string& what) {
@@ -38,12 +45,27 @@ std::int64_t whole(const Binding& binding, const Node& node, const std::string& 
   return value;
 }
 
-void read_list(const Binding& binding, const Node& node, std::vector<std::int64_t>& target) {
+double real(const Binding& binding, const Node& node, const std::string& what) {
+  if (node.type != "float" && node.type != "integer") wrong_type(binding, node);
+  const double value = node.type == "float"
+                           ? std::get<double>(node.scalar)
+                           : static_cast<double>(std::get<std::int64_t>(node.scalar));
+  if (!binding.range.contains(value)) out_of_range(binding, node, what);
+  return value;
+}
+
+template <typename Number>
+void read_list(const Binding& binding, const Node& node, std::vector<Number>& target) {
   if (node.type != "list") wrong_type(binding, node);
-  std::vector<std::int64_t> values;
+  const std::string what = fmt::format("each number in \"{}\"", binding.name);
+  std::vector<Number> values;
   for (const Node& item : node.items) {
-    if (item.type != "integer") wrong_type(binding, item);
-    values.push_back(whole(binding, item, fmt::format("each number in \"{}\"", binding.name)));
+    if constexpr (std::is_same_v<Number, double>) {
+      values.push_back(real(binding, item, what));
+    } else {
+      if (item.type != "integer") wrong_type(binding, item);
+      values.push_back(whole(binding, item, what));
+    }
   }
   target = std::move(values);
 }
@@ -77,13 +99,10 @@ void read_value(const Binding& binding, const Node& node) {
   const std::string what = fmt::format("\"{}\"", binding.name);
   if (auto* const* list = std::get_if<std::vector<std::int64_t>*>(&binding.target)) {
     read_list(binding, node, **list);
-  } else if (auto* const* real = std::get_if<double*>(&binding.target)) {
-    if (node.type != "float" && node.type != "integer") wrong_type(binding, node);
-    const double value = node.type == "float"
-                             ? std::get<double>(node.scalar)
-                             : static_cast<double>(std::get<std::int64_t>(node.scalar));
-    if (!binding.range.contains(value)) out_of_range(binding, node, what);
-    **real = value;
+  } else if (auto* const* reals = std::get_if<std::vector<double>*>(&binding.target)) {
+    read_list(binding, node, **reals);
+  } else if (auto* const* number = std::get_if<double*>(&binding.target)) {
+    **number = real(binding, node, what);
   } else if (node.type != binding.type()) {
     wrong_type(binding, node);
   } else if (auto* const* flag = std::get_if<bool*>(&binding.target)) {

@@ -1,6 +1,5 @@
 #include "decorr/train/setup.h"
 
-#include "decorr/data/registry.h"
 #include "decorr/linalg/precision.h"
 #include "decorr/nn/convnet.h"
 #include "decorr/nn/mlp.h"
@@ -13,7 +12,6 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <utility>
@@ -21,22 +19,11 @@
 namespace decorr::train {
 namespace {
 
-at::ScalarType precision_of(const Config& config) {
-  return config.train.precision == "float64" ? at::kDouble : at::kFloat;
-}
-
-std::uint32_t checksum(std::uint32_t value, const at::Tensor& tensor) {
-  const at::Tensor bytes = tensor.contiguous();
-  return static_cast<std::uint32_t>(
-      crc32_z(value, static_cast<const Bytef*>(bytes.data_ptr()), bytes.nbytes()));
-}
-
 std::shared_ptr<nn::Model> build_any(const Config& config, const data::Dataset& dataset) {
   const ModelConfig& model = config.model;
   const auto outputs = static_cast<std::int64_t>(dataset.classes.size());
   const auto seed = static_cast<std::uint64_t>(config.seed);
-  const nn::ImageShape image{dataset.images.size(1), dataset.images.size(2),
-                             dataset.images.size(3)};
+  const nn::ImageShape image = input_shape(config, dataset);
   const nn::DecorrelationPlan plan = [decorrelation =
                                           config.decorrelation](const std::string& path) {
     return decorrelation.options_for(path);
@@ -89,47 +76,29 @@ std::shared_ptr<nn::Model> build(const Config& config, const data::Dataset& data
 
 // Whether batch normalization has no variance to divide by in a batch of one image, of which
 // somewhere a single number a channel is left.
-bool normalizes_single_numbers(const ModelConfig& model, const at::Tensor& images) {
+bool normalizes_single_numbers(const ModelConfig& model, const nn::ImageShape& image) {
   if (!model.batch_norm) return false;
   if (model.type == "mlp") return !model.hidden.empty();
   if (model.type == "convnet") return !model.dense_widths.empty();
   return model.type == "resnet18" &&
-         std::max(images.size(2), images.size(3)) <= nn::ResNet18Impl::kStride;
+         std::max(image.height, image.width) <= nn::ResNet18Impl::kStride;
 }
 
 void check_batches(const Config& config, const data::Dataset& dataset) {
-  const at::Tensor& images = dataset.images;
-  if (!normalizes_single_numbers(config.model, images)) return;
+  const nn::ImageShape image = input_shape(config, dataset);
+  if (!normalizes_single_numbers(config.model, image)) return;
   const std::int64_t batch = config.train.batch_size;
   const bool last_is_one = dataset.size() % batch == 1 && !config.data.drop_last;
   if (batch > 1 && !last_is_one) return;
   throw ConfigError(
       fmt::format("batch normalization cannot train on a batch of one image of {} x {}",
-                  images.size(2), images.size(3)),
+                  image.height, image.width),
       "model.batch_norm = true",
       batch > 1 ? "set data.drop_last = true, or another train.batch_size"
                 : "raise train.batch_size");
 }
 
 }  // namespace
-
-Datasets load_datasets(const Config& config) {
-  Datasets result;
-  result.train = data::load(config.data.name, "train", config.data.root);
-  result.test = data::load(config.data.name, "test", config.data.root);
-  if (config.data.validation > 0) {
-    auto [train, validation] = data::split_validation(result.train, config.data.validation,
-                                                      static_cast<std::uint64_t>(config.seed));
-    result.train = std::move(train);
-    result.validation = std::move(validation);
-  }
-  if (config.data.normalize) result.normalization = data::measure(result.train);
-  return result;
-}
-
-std::uint32_t fingerprint(const data::Dataset& dataset) {
-  return checksum(checksum(0, dataset.images), dataset.labels);
-}
 
 bool rounds_products(const Config& config) {
   if (config.train.precision != "bf16") return false;
@@ -149,7 +118,7 @@ std::shared_ptr<nn::Model> make_model(const Config& config, const data::Dataset&
   for (const nn::LocatedLayer& located : nn::decorrelated_layers(*model))
     paths.push_back(located.path);
   config.decorrelation.check_patterns(paths);
-  model->to(at::Device(config.train.device), precision_of(config));
+  model->to(at::Device(config.train.device), number_type(config));
   return model;
 }
 
@@ -157,10 +126,10 @@ std::unique_ptr<learning::Rule> make_learning_rule(const Config& config,
                                                    const std::shared_ptr<nn::Model>& model,
                                                    const learning::Loss& loss,
                                                    const data::Dataset& dataset) {
-  std::vector<std::int64_t> sizes = dataset.images.sizes().vec();
-  sizes.front() = 1;
-  const at::Tensor example = at::zeros(
-      sizes, at::TensorOptions(precision_of(config)).device(at::Device(config.train.device)));
+  const nn::ImageShape image = input_shape(config, dataset);
+  const at::Tensor example =
+      at::zeros({1, image.channels, image.height, image.width},
+                at::TensorOptions(number_type(config)).device(at::Device(config.train.device)));
   learning::RuleOptions options = config.learning.options;
   options.seed = static_cast<std::uint64_t>(config.seed);
   try {
@@ -185,32 +154,6 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const OptimizerConfig& config, 
                                            .beta2(config.beta2)
                                            .eps(config.eps)
                                            .weight_decay(config.weight_decay));
-}
-
-data::LoaderOptions training_loader(const Config& config,
-                                    const data::Normalization& normalization) {
-  data::AugmentOptions augment;
-  augment.crop_padding = config.data.crop_padding;
-  augment.flip = config.data.flip;
-  return data::LoaderOptions()
-      .batch_size(config.train.batch_size)
-      .shuffle(true)
-      .drop_last(config.data.drop_last)
-      .seed(static_cast<std::uint64_t>(config.seed))
-      .augment(augment)
-      .normalization(normalization)
-      .prefetch(config.data.prefetch)
-      .dtype(precision_of(config));
-}
-
-data::LoaderOptions evaluation_loader(const Config& config,
-                                      const data::Normalization& normalization) {
-  return data::LoaderOptions()
-      .batch_size(config.train.eval_batch_size)
-      .shuffle(false)
-      .normalization(normalization)
-      .prefetch(config.data.prefetch)
-      .dtype(precision_of(config));
 }
 
 }  // namespace decorr::train

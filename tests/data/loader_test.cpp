@@ -71,6 +71,17 @@ TEST(Loader, WithoutShuffleKeepsOrder) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
+TEST(Loader, CropsEachImageByItself) {
+  const Dataset dataset = random_dataset(10, 3, 9, 7);
+  const auto options = LoaderOptions().batch_size(4).shuffle(false).augment({0, false, 5, true});
+  const auto batches = epoch_of(dataset, options, 0);
+  ASSERT_EQ(batches.size(), 3U);
+  EXPECT_EQ(batches[0].input.sizes(), (at::IntArrayRef{4, 3, 5, 5}));
+  const at::Tensor cropped = dataset.images.narrow(2, 2, 5).narrow(3, 1, 5).to(at::kDouble) / 255;
+  const at::Tensor all = at::cat({batches[0].input, batches[1].input, batches[2].input});
+  EXPECT_TRUE(at::equal(all, cropped.to(at::kFloat)));
+}
+
 TEST(Loader, BatchesHaveTheirShapesTypesAndTargets) {
   const Dataset dataset = numbered_dataset(20);
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {

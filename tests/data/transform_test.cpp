@@ -14,11 +14,14 @@ namespace {
 using testing::expect_error;
 using testing::random_dataset;
 
-// The transform of one image [C, H, W] with padding, crop and flip spelt out as tensor operations.
+// The transform of one image [C, H, W] with padding, crop and flip spelt out as tensor operations;
+// `size` is the side of the crop, 0 for the image's own.
 at::Tensor reference(const at::Tensor& image, const Normalization& normalization,
-                     std::int64_t padding, std::int64_t top, std::int64_t left, bool flip) {
+                     std::int64_t padding, std::int64_t top, std::int64_t left, bool flip,
+                     std::int64_t size = 0) {
   const at::Tensor padded = at::constant_pad_nd(image, {padding, padding, padding, padding}, 0);
-  at::Tensor crop = padded.narrow(1, top, image.size(1)).narrow(2, left, image.size(2));
+  at::Tensor crop = padded.narrow(1, top, size > 0 ? size : image.size(1))
+                        .narrow(2, left, size > 0 ? size : image.size(2));
   if (flip) crop = crop.flip({2});
   const at::Tensor mean = at::tensor(normalization.mean, at::kDouble).view({-1, 1, 1});
   const at::Tensor std = at::tensor(normalization.std, at::kDouble).view({-1, 1, 1});
@@ -28,8 +31,9 @@ at::Tensor reference(const at::Tensor& image, const Normalization& normalization
 template <typename Scalar>
 at::Tensor apply(const Transform& transform, const at::Tensor& image, std::int64_t epoch,
                  std::int64_t index) {
-  const at::Tensor output = at::full(image.sizes(), std::numeric_limits<double>::quiet_NaN(),
-                                     c10::CppTypeToScalarType<Scalar>::value);
+  const at::Tensor output =
+      at::full({image.size(0), transform.output_height(), transform.output_width()},
+               std::numeric_limits<double>::quiet_NaN(), c10::CppTypeToScalarType<Scalar>::value);
   transform.write(image.data_ptr<std::uint8_t>(), epoch, index, output.data_ptr<Scalar>());
   return output;
 }
@@ -41,10 +45,13 @@ std::tuple<std::int64_t, std::int64_t, bool> explain(const at::Tensor& output,
                                                      const AugmentOptions& augment) {
   std::vector<std::tuple<std::int64_t, std::int64_t, bool>> found;
   const std::int64_t padding = augment.crop_padding;
-  for (std::int64_t top = 0; top <= 2 * padding; ++top)
-    for (std::int64_t left = 0; left <= 2 * padding; ++left)
+  const std::int64_t size = augment.crop_size;
+  const std::int64_t tops = 2 * padding + (size > 0 ? image.size(1) - size : 0);
+  const std::int64_t lefts = 2 * padding + (size > 0 ? image.size(2) - size : 0);
+  for (std::int64_t top = 0; top <= tops; ++top)
+    for (std::int64_t left = 0; left <= lefts; ++left)
       for (const bool flip : {false, true})
-        if (at::equal(output, reference(image, normalization, padding, top, left, flip)))
+        if (at::equal(output, reference(image, normalization, padding, top, left, flip, size)))
           found.emplace_back(top, left, flip);
   EXPECT_EQ(found.size(), 1U);
   return found.empty() ? std::tuple<std::int64_t, std::int64_t, bool>{} : found.front();
@@ -121,6 +128,12 @@ TEST(Transform, RefusesBadSettings) {
       },
       {"crop_padding", "[0, 5]", "got -1"});
   expect_error<std::invalid_argument>([&] { make({}, {6, false}); }, {"[0, 5]", "6x8", "got 6"});
+  expect_error<std::invalid_argument>(
+      [&] {
+        make({}, {2, false, 7});
+      },
+      {"crop_size", "[0, 6]", "6x8", "got 7"});
+  expect_error<std::invalid_argument>([&] { make({}, {0, false, -1}); }, {"crop_size", "got -1"});
   expect_error<std::invalid_argument>([] { Transform(0, 6, 8, {}, {}, 0); }, {"[0, 6, 8]"});
 }
 
@@ -143,7 +156,8 @@ TEST(Transform, AugmentsLikeNaiveReference) {
   const Normalization normalization{{0.1, 0.2, 0.3}, {0.5, 0.6, 0.7}};
   const at::Tensor image = random_dataset(1, 3, 6, 8).images[0] + 1;
   for (const AugmentOptions& augment :
-       {AugmentOptions{2, true}, AugmentOptions{5, false}, AugmentOptions{0, true}}) {
+       {AugmentOptions{2, true}, AugmentOptions{5, false}, AugmentOptions{0, true},
+        AugmentOptions{0, true, 4}, AugmentOptions{0, false, 6}, AugmentOptions{2, true, 5}}) {
     const Transform transform(3, 6, 8, normalization, augment, 3);
     for (std::int64_t index = 0; index < 40; ++index) {
       const at::Tensor output = apply<double>(transform, image, 1, index);
@@ -156,19 +170,31 @@ TEST(Transform, AugmentsLikeNaiveReference) {
 
 TEST(Transform, DrawsEveryPlacementEquallyOften) {
   const Normalization normalization{{0.0}, {1.0}};
-  const AugmentOptions augment{1, true};
-  const at::Tensor image = random_dataset(1, 1, 4, 4).images[0];
-  const Transform transform(1, 4, 4, normalization, augment, 11);
-  constexpr int kDraws = 1800;
-  constexpr int kPlacements = 18;
-  std::map<std::tuple<std::int64_t, std::int64_t, bool>, int> counts;
-  for (std::int64_t index = 0; index < kDraws; ++index)
-    ++counts[explain(apply<double>(transform, image, 0, index), image, normalization, augment)];
-  EXPECT_EQ(counts.size(), static_cast<std::size_t>(kPlacements));
-  // Each count is binomial; five standard errors on each side.
-  const double share = 1.0 / kPlacements;
-  const double error = std::sqrt(kDraws * share * (1.0 - share));
-  for (const auto& [placement, count] : counts) EXPECT_NEAR(count, kDraws * share, 5.0 * error);
+  const at::Tensor image = random_dataset(1, 1, 4, 4).images[0] + 1;
+  // Nine crops of the padded image, or of the image itself; each mirrored or not.
+  for (const AugmentOptions& augment : {AugmentOptions{1, true}, AugmentOptions{0, true, 2}}) {
+    const Transform transform(1, 4, 4, normalization, augment, 11);
+    constexpr int kDraws = 1800;
+    constexpr int kPlacements = 18;
+    std::map<std::tuple<std::int64_t, std::int64_t, bool>, int> counts;
+    for (std::int64_t index = 0; index < kDraws; ++index)
+      ++counts[explain(apply<double>(transform, image, 0, index), image, normalization, augment)];
+    EXPECT_EQ(counts.size(), static_cast<std::size_t>(kPlacements));
+    // Each count is binomial; five standard errors on each side.
+    const double share = 1.0 / kPlacements;
+    const double error = std::sqrt(kDraws * share * (1.0 - share));
+    for (const auto& [placement, count] : counts) EXPECT_NEAR(count, kDraws * share, 5.0 * error);
+  }
+}
+
+TEST(Transform, CentreCropIsTheSameInEveryEpoch) {
+  const Normalization normalization{{0.1, 0.2, 0.3}, {0.5, 0.6, 0.7}};
+  const at::Tensor image = random_dataset(1, 3, 9, 8).images[0];
+  const AugmentOptions augment{0, false, 4, true};
+  const Transform transform(3, 9, 8, normalization, augment, 3);
+  const at::Tensor expected = reference(image, normalization, 0, 2, 2, false, 4);
+  for (std::int64_t epoch = 0; epoch < 5; ++epoch)
+    EXPECT_TRUE(at::equal(apply<double>(transform, image, epoch, epoch), expected));
 }
 
 TEST(Transform, DrawsDependOnSeedEpochAndIndexAlone) {

@@ -45,6 +45,25 @@ TEST(ConfigError, DecorrelationSettingsOutOfRangeAreRefused) {
               HasSubstr("\"decorrelation.refresh_every\" must be at least 1, got 0, a.toml:3"));
 }
 
+TEST(ConfigError, SettingsOfTheDataThatCannotBe) {
+  EXPECT_EQ(error("[data]\npreset = \"published\"\nname = \"mnist\""),
+            "data.name = \"mnist\" has no preset \"published\", a.toml:2, set data.preset = "
+            "\"none\"; the data sets that have one are cifar10, cifar100, tiny-imagenet");
+  EXPECT_THAT(error("[data]\npreset = \"publshed\""), HasSubstr("did you mean \"published\"?"));
+  EXPECT_EQ(error("[data]\nnormalize = false\nmean = [0.5]"),
+            "\"data.mean\" has no effect with data.normalize = false, a.toml:3, remove it or set "
+            "data.normalize = true");
+  EXPECT_EQ(error("[data]\nstd = [0.5, 0]"),
+            "each number in \"data.std\" must be greater than 0, got 0, a.toml:2, write a value "
+            "such as [0.5, 0.5, 0.5]");
+  EXPECT_EQ(error("[data]\nmean = [0.5, \"a\"]"),
+            "\"data.mean\" must be a list of floats, got the string \"a\", a.toml:2, write a list "
+            "of floats such as [0.5, 0.5, 0.5]");
+  EXPECT_THAT(error("[data]\nmean = 0.5"), HasSubstr("got the float 0.5"));
+  EXPECT_THAT(error("[data]\nmean = [nan]"), HasSubstr("must be finite"));
+  EXPECT_THAT(error("[data]\ncrop_size = -1"), HasSubstr("must be at least 0, got -1"));
+}
+
 TEST(ConfigError, UnknownKeysNameTheNearest) {
   EXPECT_EQ(error("\n\noptimiser.lr = 1"),
             "unknown key \"optimiser.lr\", a.toml:3, did you mean \"optimizer.lr\"?");

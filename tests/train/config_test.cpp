@@ -47,6 +47,7 @@ std::string other_value(const Binding& binding) {
     return in_toml(Setting(**whole + 1));
   if (std::holds_alternative<double*>(binding.target)) return in_toml(Setting(1.0 / 3.0));
   if (std::holds_alternative<std::vector<std::int64_t>*>(binding.target)) return "[1, 1000000]";
+  if (std::holds_alternative<std::vector<double>*>(binding.target)) return "[0.25, 1]";
   if (binding.name.find("structure") != std::string::npos) return "\"block(7)\"";
   if (binding.choices.empty()) return R"("a \"b\" \\ c\u0007\n ü")";
   const bool last = **std::get_if<std::string*>(&binding.target) == binding.choices.back();
@@ -64,6 +65,7 @@ std::vector<std::string> enabling(const Binding& binding) {
     if (value == "cosine") overrides.push_back(table + ".total=7");
   }
   if (binding.name == "decorrelation.schedule") overrides.emplace_back("decorrelation.total=7");
+  if (binding.name == "data.preset") overrides.emplace_back("data.name=cifar100");
   if (binding.name == "optimizer.nesterov") overrides.emplace_back("optimizer.momentum=0.5");
   return overrides;
 }
@@ -180,6 +182,36 @@ TEST(Config, PresetComesBeforeExplicitKeysWhateverTheirOrder) {
   EXPECT_EQ(options.gain, "energy");
   EXPECT_EQ(options.mean, "batch");
   EXPECT_FALSE(options.guard);
+  EXPECT_EQ(values(parse(to_toml(config))), values(config));
+}
+
+TEST(Config, PublishedPresetOfTheData) {
+  const Config cifar = parse("[data]\npreset = \"published\"\nname = \"cifar100\"");
+  EXPECT_EQ(cifar.data.crop_padding, 4);
+  EXPECT_EQ(cifar.data.crop_size, 0);
+  EXPECT_TRUE(cifar.data.flip);
+  EXPECT_TRUE(cifar.data.normalize);
+  EXPECT_THAT(cifar.data.mean, ElementsAre(0.4914, 0.4822, 0.4465));
+  EXPECT_THAT(cifar.data.std, ElementsAre(0.2023, 0.1994, 0.2010));
+  EXPECT_THAT(to_toml(cifar), HasSubstr("mean = [0.4914, 0.4822, 0.4465]\n"));
+  EXPECT_EQ(values(parse(to_toml(cifar))), values(cifar));
+
+  const Config tiny = parse("[data]\npreset = \"published\"\nname = \"tiny-imagenet\"");
+  EXPECT_EQ(tiny.data.crop_padding, 0);
+  EXPECT_EQ(tiny.data.crop_size, 56);
+  EXPECT_TRUE(tiny.data.flip);
+  EXPECT_THAT(tiny.data.mean, IsEmpty());
+  EXPECT_THAT(to_toml(tiny), HasSubstr("mean = []\nstd = []\n"));
+}
+
+TEST(Config, KeysOfTheDataComeOnTopOfItsPreset) {
+  const Config config =
+      parse("[data]\nflip = false\nmean = [0, 0.5, 1]\npreset = \"published\"\nname = \"mnist\"",
+            {"data.name=cifar10", "data.std=[]"});
+  EXPECT_EQ(config.data.crop_padding, 4);
+  EXPECT_FALSE(config.data.flip);
+  EXPECT_THAT(config.data.mean, ElementsAre(0.0, 0.5, 1.0));
+  EXPECT_THAT(config.data.std, IsEmpty());
   EXPECT_EQ(values(parse(to_toml(config))), values(config));
 }
 

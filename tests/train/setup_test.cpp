@@ -1,11 +1,13 @@
 #include "decorr/train/setup.h"
 
+#include "decorr/io/atomic_file.h"
 #include "decorr/nn/update.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/io/temporary_folder.h"
 #include <string>
 #include <vector>
 
@@ -43,6 +45,73 @@ std::string refusal(const std::string& model, const data::Dataset& dataset,
 
 at::IntArrayRef sizes_of(const nn::Model& model, const std::string& parameter) {
   return model.named_parameters()[parameter].sizes();
+}
+
+// A data set in the format of MNIST: 3 images to train, 1 to test, 6 x 6 pixels of 0 and 51.
+std::string mnist_files(const testing_support::TemporaryFolder& folder) {
+  const auto write = [&](const std::string& prefix, char count) {
+    const std::string number{'\0', '\0', '\0', count};
+    std::string images = std::string("\0\0\x08\x03", 4) + number;
+    for (int side = 0; side < 2; ++side) images += std::string("\0\0\0\x06", 4);
+    for (int i = 0; i < count * 18; ++i) images += std::string("\0\x33", 2);
+    io::write_file_atomically(folder / (prefix + "-images-idx3-ubyte"), images);
+    io::write_file_atomically(
+        folder / (prefix + "-labels-idx1-ubyte"),
+        std::string("\0\0\x08\x01", 4) + number + std::string(static_cast<std::size_t>(count), 1));
+  };
+  write("train", 3);
+  write("t10k", 1);
+  return folder.path().string();
+}
+
+TEST(LoadDatasets, MeanAndStdAreGivenOrMeasured) {
+  const testing_support::TemporaryFolder folder;
+  const std::string root = "data.root=" + mnist_files(folder);
+  const auto load = [&](const std::string& keys) {
+    return load_datasets(parse_config("[data]\nname = \"mnist\"\n" + keys, "a.toml", {root}))
+        .normalization;
+  };
+  const data::Normalization measured = load("");
+  EXPECT_THAT(measured.mean, ElementsAre(testing::DoubleNear(0.1, 1e-12)));
+  EXPECT_THAT(measured.std, ElementsAre(testing::DoubleNear(0.1, 1e-12)));
+  const data::Normalization given = load("mean = [0.25]\nstd = [2]");
+  EXPECT_THAT(given.mean, ElementsAre(0.25));
+  EXPECT_THAT(given.std, ElementsAre(2.0));
+  const data::Normalization half = load("std = [2]");
+  EXPECT_EQ(half.mean, measured.mean);
+  EXPECT_THAT(half.std, ElementsAre(2.0));
+  EXPECT_THAT(load("normalize = false").mean, testing::IsEmpty());
+  try {
+    load("mean = [0.5, 0.25, 0.125]");
+    FAIL() << "accepted three means for one channel";
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(),
+                 "data.mean must have a number for each channel of mnist, 1, got 3, data.mean = "
+                 "[0.5, 0.25, 0.125], give 1 of them, or data.mean = [] to measure");
+  }
+}
+
+TEST(InputShape, FollowsTheCrop) {
+  const data::Dataset dataset = images(4, 3, 9, 6);
+  Config config = parse_config("[data]\ncrop_size = 5", "a.toml");
+  const nn::ImageShape shape = input_shape(config, dataset);
+  EXPECT_EQ(shape.channels, 3);
+  EXPECT_EQ(shape.height, 5);
+  EXPECT_EQ(shape.width, 5);
+  const auto model = model_of("hidden = [7]", dataset, {"data.crop_size=5"});
+  EXPECT_EQ(sizes_of(*model, "layers.0.weight"), (at::IntArrayRef{7, 75}));
+  for (const auto& options : {training_loader(config, {}), evaluation_loader(config, {})}) {
+    data::Loader loader(dataset, options);
+    loader.start(0);
+    data::Batch batch;
+    ASSERT_TRUE(loader.next(batch));
+    EXPECT_EQ(model->forward(batch.input).sizes(), (at::IntArrayRef{4, 3}));
+  }
+  EXPECT_FALSE(training_loader(config, {}).augment().centre_crop);
+  EXPECT_TRUE(evaluation_loader(config, {}).augment().centre_crop);
+  EXPECT_EQ(refusal("hidden = []", dataset, {"data.crop_size=7"}),
+            "images of toy are 9 x 6, too small for crops of 7 x 7, data.crop_size = 7, set it to "
+            "6 or less, or 0 for whole images");
 }
 
 TEST(MakeModel, EveryTypeTakesTheImages) {
