@@ -12,7 +12,7 @@ import json
 import sys
 
 from turns import (BadUsage, Failure, Parser, Ratio, compare, exit_code_of, our_program, print_times,
-                   settings_of, torch_program)
+                   settings_of, step_options, torch_program)
 
 RATIOS = [Ratio(f"decorr{precision}, {ours} / PyTorch, {theirs}", f"decorr{precision}, {ours}",
                 f"PyTorch, {theirs}")
@@ -34,9 +34,10 @@ def has_bf16(arguments: argparse.Namespace) -> bool:
 
 
 def step_times(arguments: argparse.Namespace, network: str, bf16: bool) -> dict:
-    programs = {"PyTorch, plain": torch_program("pytorch_steps.py", arguments, network=network),
-                "PyTorch, batch norm": torch_program("pytorch_steps.py", arguments, network=network,
-                                                     batch_norm="yes"),
+    def pytorch(**options):
+        return torch_program("pytorch_steps.py", network=network, **step_options(arguments), **options)
+
+    programs = {"PyTorch, plain": pytorch(), "PyTorch, batch norm": pytorch(batch_norm="yes"),
                 "decorr, plain": our_program(arguments, network, method="none"),
                 "decorr, decorrelated": our_program(arguments, network)}
     if bf16:

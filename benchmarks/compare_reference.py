@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from turns import (BadUsage, Parser, Ratio, compare, exit_code_of, markdown, our_program, print_times,
-                   settings_of, torch_program)
+                   settings_of, step_options, torch_program)
 
 MEASURED = (0, 20, 50, 100, 200)
 RATIOS = [Ratio("decorr / authors, decorrelated", "decorr, decorrelated", "authors, decorrelated"),
@@ -21,8 +21,8 @@ RATIOS = [Ratio("decorr / authors, decorrelated", "decorr, decorrelated", "autho
 
 
 def authors(arguments: argparse.Namespace, network: str, **options):
-    return torch_program("authors_steps.py", arguments, str(arguments.checkout), network=network,
-                         root=arguments.data, **options)
+    return torch_program("authors_steps.py", str(arguments.checkout), network=network,
+                         root=arguments.data, **{**step_options(arguments), **options})
 
 
 def step_times(arguments: argparse.Namespace, network: str) -> dict:

@@ -61,15 +61,12 @@ class Program:
 def our_program(arguments: argparse.Namespace, network: str, **options) -> Program:
     """decorr_step_benchmark, with further options of it."""
     options = {"model": MODEL[network], "batch": BATCH[network], "lr": LR, "root": arguments.data,
-               "threads": arguments.threads, "steps": arguments.steps, "warmup": arguments.warmup,
-               **options}
+               **step_options(arguments), **options}
     return Program([str(arguments.program), *as_options(options)], dict(os.environ))
 
 
-def torch_program(script: str, arguments: argparse.Namespace, *positional: str, **options) -> Program:
-    """A script beside this one that times steps in PyTorch."""
-    options = {"threads": arguments.threads, "steps": arguments.steps, "warmup": arguments.warmup,
-               **options}
+def torch_program(script: str, *positional: str, **options) -> Program:
+    """A script beside this one that times PyTorch."""
     command = [sys.executable, str(Path(__file__).with_name(script)), *positional, *as_options(options)]
     # Who sets these does it for other programs; PyTorch's products are slower with them.
     environment = {key: value for key, value in os.environ.items()
@@ -146,14 +143,23 @@ def print_times(results: list[dict], settings: dict) -> None:
                     for result in results for name, value in result["ratios"].items()]))
 
 
-def settings_of(arguments: argparse.Namespace) -> dict:
-    """What a report says of the run. Warns if the machine is not idle."""
+def step_options(arguments: argparse.Namespace) -> dict[str, int]:
+    """The options of add_step_options() as they were given."""
+    return {"threads": arguments.threads, "steps": arguments.steps, "warmup": arguments.warmup}
+
+
+def idle_load() -> float:
+    """The load average. Warns if the machine is not idle."""
     load = os.getloadavg()[0]
     if load > IDLE_LOAD:
         print(f"{script_name()}: warning: the load average is {load:.2f}, other programs are running, "
               "measure on an idle machine", file=sys.stderr, flush=True)
-    return {"threads": arguments.threads, "rounds": arguments.rounds, "steps": arguments.steps,
-            "warmup": arguments.warmup, "load_average": load}
+    return load
+
+
+def settings_of(arguments: argparse.Namespace) -> dict:
+    """What a report says of the run."""
+    return {**step_options(arguments), "rounds": arguments.rounds, "load_average": idle_load()}
 
 
 def add_step_options(parser: argparse.ArgumentParser, steps: int) -> None:
