@@ -40,7 +40,7 @@ class Cifar10:
                 records = numpy.fromfile(cifar10_file(folder, name), numpy.uint8).reshape(-1, 3073)
             except (OSError, ValueError) as error:
                 raise BadUsage(f"cannot read the data ({error}), {folder / name}, "
-                               "run scripts/fetch_cifar10.py or give --root") from None
+                               "run decorr data fetch cifar10 or give --root") from None
             return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(numpy.int64)
 
         parts = [read(f"data_batch_{i}.bin") for i in range(1, 6)]

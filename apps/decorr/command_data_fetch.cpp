@@ -33,8 +33,8 @@ struct Arguments {
 int fetch(const Arguments& arguments) {
   const data::FetchSource source =
       data::with_mirror(data::fetch_source(arguments.name), arguments.url, arguments.sha256);
-  const std::filesystem::path target =
-      arguments.to.empty() ? data::default_folder(source.name) : std::filesystem::path(arguments.to);
+  const std::filesystem::path target = arguments.to.empty() ? data::default_folder(source.name)
+                                                            : std::filesystem::path(arguments.to);
   const train::InterruptGuard interrupt;
   FetchDisplay display(stderr);
   data::FetchEvents events;
@@ -43,15 +43,14 @@ int fetch(const Arguments& arguments) {
   };
   events.on_message = [&](const std::string& text) { display.line(text); };
   events.should_stop = [&] { return interrupt.requested(); };
-  const auto options = data::FetchOptions()
-                           .via(arguments.via)
-                           .from(arguments.from)
-                           .download(arguments.download);
+  const auto options =
+      data::FetchOptions().via(arguments.via).from(arguments.from).download(arguments.download);
   try {
     const std::size_t files = data::fetch(source, target, options, events);
     display.clear();
     if (files > 0) {
-      fmt::print("{} is there already, {} files checked: {}\n", source.name, files, target.string());
+      fmt::print("{} is there already, {} files checked: {}\n", source.name, files,
+                 target.string());
     } else {
       fmt::print("{} is in {}\n", source.name, target.string());
     }
@@ -97,7 +96,8 @@ void add_data_fetch(CLI::App& data_command, int& exit_code) {
     command->add_option(option, value, text)->capture_default_str();
   };
   number("--retries", arguments->download.retries(), "Further tries after a failure that may pass");
-  number("--connect-timeout", arguments->download.connect_timeout(), "Seconds to wait for a server");
+  number("--connect-timeout", arguments->download.connect_timeout(),
+         "Seconds to wait for a server");
   number("--stall-timeout", arguments->download.stall_timeout(),
          "Give a connection up that stays below 1 kB/s for so many seconds");
   command->callback([=, &exit_code] {

@@ -1,9 +1,10 @@
+#include "apps/decorr/fetch_display.h"
+
 #include "decorr/data/fetch/disk_space.h"
 #include "decorr/train/progress.h"
 
 #include <fmt/format.h>
 
-#include "apps/decorr/fetch_display.h"
 #include <unistd.h>
 
 namespace decorr::app {
@@ -31,13 +32,14 @@ void FetchDisplay::update(const std::string& task, std::uint64_t done, std::uint
   if (now - shown_ < interval) return;
   shown_ = now;
   const double seconds = std::chrono::duration<double>(now - started_).count();
-  const double rate = seconds > 0 && done > start_ ? static_cast<double>(done - start_) / seconds : 0;
+  const double rate =
+      seconds > 0 && done > start_ ? static_cast<double>(done - start_) / seconds : 0;
   std::string text = data::format_bytes(done);
   if (total > 0) text += fmt::format(" of {}", data::format_bytes(total));
   if (rate > 0) text += fmt::format("  {}/s", data::format_bytes(static_cast<std::uint64_t>(rate)));
   if (rate > 0 && total > done)
-    text += fmt::format("  {} left",
-                        train::format_duration(static_cast<double>(total - done) / rate));
+    text +=
+        fmt::format("  {} left", train::format_duration(static_cast<double>(total - done) / rate));
   if (!terminal_) {
     line(fmt::format("{}: {}", task, text));
     return;

@@ -5,10 +5,9 @@
 #include "decorr/data/fetch/disk_space.h"
 #include "decorr/data/fetch/output_file.h"
 
+#include <algorithm>
 #include <archive.h>
 #include <archive_entry.h>
-
-#include <algorithm>
 #include <memory>
 #include <string_view>
 
@@ -56,7 +55,8 @@ class Unpacking {
       archive_entry* entry = nullptr;
       const int code = archive_read_next_header(reader_.get(), &entry);
       if (code == ARCHIVE_EOF) break;
-      if (code != ARCHIVE_OK) refuse("is damaged", error());
+      // A warning is about what is not used here, like an owner; the data's own are errors.
+      if (code < ARCHIVE_WARN) refuse("is damaged", error());
       take(entry);
     }
     if (sums_.empty()) refuse("has no files", "it is empty");

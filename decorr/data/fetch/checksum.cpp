@@ -2,13 +2,12 @@
 
 #include "decorr/core/check.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <openssl/evp.h>
 #include <vector>
 
 namespace decorr::data {

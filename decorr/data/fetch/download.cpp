@@ -106,11 +106,11 @@ class Download {
   }
 
   [[noreturn]] void give_up() const {
-    const std::string text =
-        fmt::format("[fetch] cannot download {}: {}; {}give a mirror with --url or the file with "
-                    "--from",
-                    file_.name, failures(),
-                    urls_.empty() ? "" : "check the network and run it again to go on, or ");
+    const std::string text = fmt::format(
+        "[fetch] cannot download {}: {}; {}give a mirror with --url or the file with "
+        "--from",
+        file_.name, failures(),
+        urls_.empty() ? "" : "check the network and run it again to go on, or ");
     if (urls_.empty() && wrong_) throw BadContent(text);
     throw std::runtime_error(text);
   }

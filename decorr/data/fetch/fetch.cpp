@@ -95,16 +95,16 @@ class Fetch {
       for (const RemoteFile& file : source_.files)
         files.push_back(download(file, workspace.downloads(), options_.download(), events_));
     }
-    std::vector<FileSum> sums =
-        source_.unpack ? unpack(files[0], workspace.result(),
-                                {source_.top_folder, source_.disk_bytes}, events_)
-                       : keep(files, workspace.result());
+    std::vector<FileSum> sums = source_.unpack
+                                    ? unpack(files[0], workspace.result(),
+                                             {source_.top_folder, source_.disk_bytes}, events_)
+                                    : keep(files, workspace.result());
     std::string missing = missing_files(source_, workspace.result());
     if (fs::exists(workspace.result() / kManifest))
       missing = fmt::format("it has a file {} of its own", kManifest);
     if (!missing.empty())
-      throw BadContent(fmt::format("[fetch] {} is not {}: {}; give another file",
-                                   files[0].string(), source_.name, missing));
+      throw BadContent(fmt::format("[fetch] {} is not {}: {}; give another file", files[0].string(),
+                                   source_.name, missing));
     return sums;
   }
 

@@ -47,8 +47,8 @@ void PartFile::restart(const std::string& url, const std::string& validator) {
   // First the bytes go, then the record changes: a kill in between leaves nothing to go on with.
   remove();
   const json record = {{"url", url}, {"validator", validator}};
-  io::write_file_atomically(
-      record_, record.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  io::write_file_atomically(record_,
+                            record.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 void PartFile::append(std::string_view bytes) {

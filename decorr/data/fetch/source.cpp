@@ -39,26 +39,26 @@ FetchSource cifar(const std::string& name, RemoteFile archive, const std::string
 
 std::vector<FetchSource> make_sources() {
   std::vector<FetchSource> sources;
-  sources.push_back(mnist_format(
-      "mnist",
-      {"https://storage.googleapis.com/cvdf-datasets/mnist/",
-       "https://ossci-datasets.s3.amazonaws.com/mnist/"},
-      {{"train-images-idx3-ubyte.gz",
-        {},
-        9912422,
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
-       {"train-labels-idx1-ubyte.gz",
-        {},
-        28881,
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
-       {"t10k-images-idx3-ubyte.gz",
-        {},
-        1648877,
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
-       {"t10k-labels-idx1-ubyte.gz",
-        {},
-        4542,
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"}}));
+  sources.push_back(
+      mnist_format("mnist",
+                   {"https://storage.googleapis.com/cvdf-datasets/mnist/",
+                    "https://ossci-datasets.s3.amazonaws.com/mnist/"},
+                   {{"train-images-idx3-ubyte.gz",
+                     {},
+                     9912422,
+                     "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
+                    {"train-labels-idx1-ubyte.gz",
+                     {},
+                     28881,
+                     "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},
+                    {"t10k-images-idx3-ubyte.gz",
+                     {},
+                     1648877,
+                     "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"},
+                    {"t10k-labels-idx1-ubyte.gz",
+                     {},
+                     4542,
+                     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"}}));
   sources.push_back(
       mnist_format("fashion-mnist", {"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"},
                    {{"train-images-idx3-ubyte.gz",
@@ -95,8 +95,7 @@ std::vector<FetchSource> make_sources() {
                            {},
                            168513733,
                            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"},
-                          "cifar-100-binary",
-                          {{"train.bin", 153700000}, {"test.bin", 30740000}}));
+                          "cifar-100-binary", {{"train.bin", 153700000}, {"test.bin", 30740000}}));
   FetchSource tiny;
   tiny.name = "tiny-imagenet";
   tiny.files = {{"tiny-imagenet-200.zip",
@@ -124,8 +123,8 @@ const FetchSource& fetch_source(const std::string& name) {
     if (source.name == name) return source;
     names.push_back(source.name);
   }
-  throw std::invalid_argument(fmt::format("[fetch] data set must be one of {}, got '{}'",
-                                          fmt::join(names, ", "), name));
+  throw std::invalid_argument(
+      fmt::format("[fetch] data set must be one of {}, got '{}'", fmt::join(names, ", "), name));
 }
 
 FetchSource with_mirror(FetchSource source, const std::string& url, std::string sha256) {

@@ -4,12 +4,11 @@
 #include "decorr/core/version.h"
 #include "decorr/data/fetch/disk_space.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <curl/curl.h>
 #include <exception>
 #include <map>
 #include <memory>
@@ -84,8 +83,8 @@ class Request {
     if (!begun_) begin();  // an empty file has no bytes that would begin it
     if (!refusal_.empty()) return {refusal_outcome_, refusal_, false};
     if (part_.size() < file_.bytes)
-      return {kPasses,
-              fmt::format("the answer ended at {} of {} bytes", part_.size(), file_.bytes), false};
+      return {kPasses, fmt::format("the answer ended at {} of {} bytes", part_.size(), file_.bytes),
+              false};
     return {Transfer::Outcome::kWhole, "", resumed_};
   }
 
@@ -97,8 +96,9 @@ class Request {
   template <typename Value>
   void set(CURLoption option, Value value) {
     const CURLcode code = curl_easy_setopt(handle_.get(), option, value);
-    check_runtime(code == CURLE_OK, "[fetch] libcurl does not take option {} ({}); use {} or newer",
-                  static_cast<int>(option), curl_easy_strerror(code), "7.85");
+    check_runtime(code == CURLE_OK,
+                  "[fetch] libcurl does not take option {} ({}); install version 7.85 or newer",
+                  static_cast<int>(option), curl_easy_strerror(code));
   }
 
   void ask_for_the_rest() {
@@ -205,9 +205,8 @@ class Request {
       const std::size_t colon = text.find(':');
       if (colon == std::string_view::npos) return true;
       std::string name = trimmed(text.substr(0, colon));
-      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) {
-        return static_cast<char>(std::tolower(letter));
-      });
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
       request.headers_in_[name] = trimmed(text.substr(colon + 1));
       return true;
     });

@@ -59,7 +59,8 @@ void Workspace::lock() {
     if (code == 0 && ::fstat(lock_, &status) == 0 && status.st_nlink > 0) return;
     ::close(lock_);
     check_runtime(code == 0 || reason != EWOULDBLOCK,
-                  "[fetch] another process is fetching into {}; wait for its end", target_.string());
+                  "[fetch] another process is fetching into {}; wait for its end",
+                  target_.string());
     check_runtime(code == 0, "[fetch] cannot lock {}: {}; give a folder on another disk with --to",
                   (folder_ / kLock).string(), std::strerror(reason));
   }
@@ -70,8 +71,8 @@ void Workspace::publish() {
   sync_file_system(result());
   std::error_code error;
   fs::rename(result(), target_, error);
-  check_runtime(!error, "[fetch] cannot give {} its name: {}; remove what is there", target_.string(),
-                error.message());
+  check_runtime(!error, "[fetch] cannot give {} its name: {}; remove what is there",
+                target_.string(), error.message());
   sync_folder(target_.parent_path());
   fs::remove_all(downloads(), error);
   fs::create_directory(downloads(), error);
