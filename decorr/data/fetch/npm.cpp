@@ -2,6 +2,7 @@
 
 #include "decorr/core/check.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -92,7 +93,10 @@ class Child {
 
   // What it wrote to standard error, on one line, or else how it ended.
   std::string explanation() const {
-    std::istringstream words(said_);
+    std::string plain = said_;
+    std::replace_if(
+        plain.begin(), plain.end(), [](unsigned char letter) { return letter < ' '; }, ' ');
+    std::istringstream words(plain);
     std::string text;
     for (std::string word; words >> word && text.size() < kLongest;)
       text += (text.empty() ? "" : " ") + word;

@@ -90,8 +90,8 @@ TEST_F(Archive, RefusesAFileThatIsAFolderToo) {
 }
 
 TEST_F(Archive, TakesNoMoreBytesThanAllowed) {
-  expect_refused({{"a", std::string(600, 'x')}, {"b", std::string(600, 'x')}},
-                 "more than 1.0 kB", {"", 1000});
+  expect_refused({{"a", std::string(600, 'x')}, {"b", std::string(600, 'x')}}, "more than 1.0 kB",
+                 {"", 1000});
   EXPECT_THAT(names_below(target()), ElementsAre("a"));
 }
 

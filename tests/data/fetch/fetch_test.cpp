@@ -26,7 +26,8 @@ const std::string kArchive = testing::tar({{"top/a", "abc"}, {"top/b/c", testing
 FetchSource archive_source() {
   FetchSource source;
   source.name = "small";
-  source.files = {{"small.tar", {"http://127.0.0.1:1/small.tar"}, kArchive.size(), sum_of(kArchive)}};
+  source.files = {
+      {"small.tar", {"http://127.0.0.1:1/small.tar"}, kArchive.size(), sum_of(kArchive)}};
   source.unpack = true;
   source.top_folder = "top";
   source.disk_bytes = 1'000'000;
@@ -66,11 +67,11 @@ class Fetch : public ::testing::Test {
 
 TEST_F(Fetch, UnpacksAnArchive) {
   EXPECT_EQ(run(archive_source(), "small.tar"), 0U);
-  EXPECT_THAT(names_below(place()), ElementsAre("target", "target/SHA256SUMS", "target/a",
-                                                "target/b", "target/b/c"));
+  EXPECT_THAT(names_below(place()),
+              ElementsAre("target", "target/SHA256SUMS", "target/a", "target/b", "target/b/c"));
   EXPECT_EQ(read_file(target() + "/a"), "abc");
-  EXPECT_EQ(read_file(target() + "/SHA256SUMS").substr(0, 69), sum_of("abc") + "  a\n" +
-                sum_of(testing::ramp(300'000)).substr(0, 1));
+  EXPECT_EQ(read_file(target() + "/SHA256SUMS").substr(0, 69),
+            sum_of("abc") + "  a\n" + sum_of(testing::ramp(300'000)).substr(0, 1));
   EXPECT_EQ(run(archive_source(), ""), 2U);  // there already: nothing is asked for
 }
 
@@ -158,8 +159,7 @@ TEST_F(Fetch, StopsAtAnyMomentAndLeavesNothing) {
 TEST_F(Fetch, TriesEveryPlaceAndTellsOfEach) {
   FetchSource source = archive_source();
   source.files[0].urls.push_back("http://127.0.0.1:2/small.tar");
-  const auto options =
-      FetchOptions().download(DownloadOptions().retries(1).backoff(0.01));
+  const auto options = FetchOptions().download(DownloadOptions().retries(1).backoff(0.01));
   std::vector<std::string> messages;
   FetchEvents events;
   events.on_message = [&](const std::string& text) { messages.push_back(text); };
@@ -172,7 +172,8 @@ TEST_F(Fetch, TriesEveryPlaceAndTellsOfEach) {
 
 TEST_F(Fetch, RefusesBadOptions) {
   const auto refused = [&](const FetchOptions& options, const std::vector<std::string>& parts) {
-    expect_error<std::invalid_argument>([&] { fetch(file_source(), target(), options, {}); }, parts);
+    expect_error<std::invalid_argument>([&] { fetch(file_source(), target(), options, {}); },
+                                        parts);
   };
   refused(FetchOptions().via("ftp"), {"web or npm", "'ftp'"});
   refused(FetchOptions().via("npm"), {"pair cannot come from npm"});

@@ -2,9 +2,9 @@
 
 #include "decorr/data/fetch/events.h"
 
-#include "tests/data/support.h"
 #include <fmt/format.h>
 
+#include "tests/data/support.h"
 #include <string>
 #include <vector>
 
