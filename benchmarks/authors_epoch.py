@@ -74,7 +74,7 @@ def epochs() -> None:
     utils = importlib.import_module("crgd.utils")
     torch.manual_seed(arguments.seed)
     with redirect_stdout(io.StringIO()):  # the constructor prints the network
-        model = models.DenseNet(3072, 10, bp.BPLinear, torch.nn.LeakyReLU(), True, arguments.decor_lr)
+        model = models.DenseNet(3072, 10, bp.BPLinear, torch.nn.LeakyReLU, True, arguments.decor_lr)
     train_loader, test_loader = utils.construct_dataloaders(torchvision.datasets.CIFAR10, batch_size=256)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, betas=(0.9, 0.9999), eps=1e-8)
     cross_entropy = torch.nn.CrossEntropyLoss(reduction="none")

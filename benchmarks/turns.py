@@ -198,7 +198,7 @@ class Parser(LineParser):
         arguments.program = arguments.program.resolve()
         if not cifar10_file(arguments.data, "data_batch_1.bin").is_file():
             raise BadUsage(f"there is no data_batch_1.bin, {arguments.data}, "
-                           "run scripts/fetch_cifar10.py or give --data")
+                           "run decorr data fetch cifar10 or give --data")
         return arguments
 
 

@@ -63,8 +63,10 @@ int info(const Arguments& arguments) {
 
 void add_data(CLI::App& program, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = program.add_subcommand("data", "Data sets: list them, or look at one.");
-  command->footer("Example:\n  decorr data list\n  decorr data info fashion-mnist");
+  CLI::App* command =
+      program.add_subcommand("data", "Data sets: list them, look at one, or fetch one.");
+  command->footer(
+      "Example:\n  decorr data list\n  decorr data fetch cifar10\n  decorr data info cifar10");
   command->require_subcommand(1);
   CLI::App* listing =
       command->add_subcommand("list", "List the known data sets and where they are.");
@@ -77,6 +79,7 @@ void add_data(CLI::App& program, int& exit_code) {
       ->required();
   details->add_option("--root", arguments->root, "Folder of its files");
   details->callback([arguments, &exit_code] { exit_code = info(*arguments); });
+  add_data_fetch(*command, exit_code);
 }
 
 }  // namespace decorr::app

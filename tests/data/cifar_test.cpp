@@ -142,7 +142,7 @@ TEST(Cifar, NotFoundListsEveryPlaceAndHowToGetIt) {
       [&] { load("cifar10", "train", folder.str()); },
       {"'cifar10' was not found", folder.str() + " (lacks data_batch_3.bin[.gz])",
        folder / "cifar-10-batches-bin (no such folder)", "cs.toronto.edu/~kriz/cifar.html",
-       "scripts/fetch_cifar10.py", "--root"});
+       "decorr data fetch cifar10", "--root"});
 }
 
 }  // namespace

