@@ -1,11 +1,12 @@
+#include "decorr/data/contact_sheet.h"
+#include "decorr/data/image_file.h"
 #include "decorr/data/registry.h"
-#include "decorr/data/transform.h"
 
-#include <ATen/ATen.h>
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "apps/decorr/commands.h"
+#include "apps/decorr/data_description.h"
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -15,47 +16,49 @@ namespace {
 
 struct Arguments {
   std::string name;
-  std::string root;
+  data::LoadOptions options;
+  std::string sheet;
 };
+
+// Where a dataset is, or how to get it.
+std::string place_of(const data::DatasetInfo& info) {
+  if (info.origin != data::Origin::kPublished) return info.how_to_get;
+  try {
+    return data::find(info.name);
+  } catch (const std::runtime_error&) {
+    return "not found: " + info.how_to_get;
+  }
+}
 
 int list() {
   for (const data::DatasetInfo& info : data::known_datasets()) {
-    std::string place;
-    try {
-      place = data::find(info.name);
-    } catch (const std::runtime_error&) {
-      place = "not found: " + info.how_to_get;
-    }
-    fmt::print("{:<16} {}\n{:<16} {}\n", info.name, info.description, "", place);
+    fmt::print("{:<16} {}\n{:<16} {}\n", info.name, info.description, "", place_of(info));
   }
   return kSuccess;
 }
 
-void describe(const std::string& split, const data::Dataset& dataset) {
-  const at::Tensor& images = dataset.images;
-  fmt::print("{}: {} images of {} x {} pixels, {} channel{}\n", split, dataset.size(),
-             images.size(2), images.size(3), images.size(1), images.size(1) == 1 ? "" : "s");
-  const data::Normalization statistics = data::measure(dataset);
-  fmt::print("  channel mean {:.4f}, std {:.4f} (pixel / 255)\n", fmt::join(statistics.mean, " "),
-             fmt::join(statistics.std, " "));
-  const at::Tensor counts =
-      at::bincount(dataset.labels, {}, static_cast<std::int64_t>(dataset.classes.size()));
-  for (std::size_t i = 0; i < dataset.classes.size(); ++i)
-    fmt::print("  {:<16} {:>7}\n", dataset.classes[i],
-               counts[static_cast<std::int64_t>(i)].item<std::int64_t>());
-}
-
-int info(const Arguments& arguments) {
+// The training part of what arguments name, once both parts are described.
+data::Dataset describe_parts(const Arguments& arguments) {
   try {
-    const std::string place = data::find(arguments.name, arguments.root);
-    const data::Dataset train = data::load(arguments.name, "train", arguments.root);
-    const data::Dataset test = data::load(arguments.name, "test", arguments.root);
-    fmt::print("{} in {}\n", arguments.name, place);
+    const std::string place = data::find(arguments.name, arguments.options.root);
+    const data::Dataset train = data::load(arguments.name, "train", arguments.options);
+    const data::Dataset test = data::load(arguments.name, "test", arguments.options);
+    fmt::print("{}\n", place.empty() ? fmt::format("{}, made from seed {}", arguments.name,
+                                                   arguments.options.gaussian.seed)
+                                     : fmt::format("{} in {}", arguments.name, place));
     describe("train", train);
     describe("test", test);
+    return train;
   } catch (const std::runtime_error& error) {
     throw BadInput(error.what());
   }
+}
+
+int info(const Arguments& arguments) {
+  const data::Dataset train = describe_parts(arguments);
+  if (arguments.sheet.empty()) return kSuccess;
+  data::write_png(arguments.sheet, data::contact_sheet(train));
+  fmt::print("contact sheet of the training images written to {}\n", arguments.sheet);
   return kSuccess;
 }
 
@@ -74,10 +77,20 @@ void add_data(CLI::App& program, int& exit_code) {
   listing->callback([&exit_code] { exit_code = list(); });
   CLI::App* details =
       command->add_subcommand("info", "Counts, class balance and channel statistics of one.");
-  details->footer("Example:\n  decorr data info fashion-mnist --root /data/fashion");
+  details->footer(
+      "Example:\n  decorr data info fashion-mnist --root /data/fashion\n"
+      "  decorr data info image-folder --root photos --image-size 64 --contact-sheet sheet.png");
   details->add_option("NAME", arguments->name, "Data set, as decorr data list names it")
       ->required();
-  details->add_option("--root", arguments->root, "Folder of its files");
+  details->add_option("--root", arguments->options.root, "Folder of its files");
+  details
+      ->add_option("--image-size", arguments->options.images.image_size,
+                   "Side to which image files are scaled and cropped (the key data.image_size)")
+      ->check(CLI::Range(0, 16384));
+  details->add_flag("--skip-corrupt", arguments->options.images.skip_corrupt,
+                    "Leave out image files that cannot be decoded (the key data.corrupt)");
+  details->add_option("--contact-sheet", arguments->sheet,
+                      "PNG file to write: the first training images of the first 20 classes");
   details->callback([arguments, &exit_code] { exit_code = info(*arguments); });
   add_data_fetch(*command, exit_code);
 }

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace decorr::data {
@@ -17,5 +18,15 @@ namespace decorr::data {
 /// `std::runtime_error` naming the file when it is missing or cannot be decompressed, when it is
 /// empty or not a whole number of records, or when a label is above 9.
 std::pair<at::Tensor, at::Tensor> read_cifar10(const std::string& path);
+
+/// The same for CIFAR-100, whose records of 3074 bytes begin with a coarse label 0 … 19 and a fine
+/// label 0 … 99; the fine one is returned.
+std::pair<at::Tensor, at::Tensor> read_cifar100(const std::string& path);
+
+/// read_cifar10() from the decompressed `bytes` of a file that errors call `name`.
+std::pair<at::Tensor, at::Tensor> parse_cifar10(std::string_view bytes, const std::string& name);
+
+/// read_cifar100() likewise.
+std::pair<at::Tensor, at::Tensor> parse_cifar100(std::string_view bytes, const std::string& name);
 
 }  // namespace decorr::data

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "decorr/core/schedule.h"
+#include "decorr/data/gaussian.h"
 #include "decorr/learning/rule_options.h"
 #include "decorr/whitening/options.h"
 
@@ -25,6 +26,9 @@ class ConfigError : public std::invalid_argument {
 struct DataConfig {
   std::string name = "fashion-mnist";  ///< dataset, one that data::load() knows
   std::string root;                    ///< folder of its files; empty: the usual places
+  std::int64_t image_size = 0;         ///< image files: side they are scaled to, >= 0; 0: none
+  std::string corrupt = "fail";        ///< image files that are damaged: `fail` or `skip`
+  data::GaussianOptions gaussian;      ///< `gaussian`; its seed is that of the run
   std::int64_t validation = 0;         ///< images held out of the training set, >= 0
   std::string preset = "none";         ///< where settings came from: `none` or `published`
   std::int64_t crop_padding = 0;       ///< pixels of padding for random crops, >= 0

@@ -14,9 +14,33 @@ constexpr double kMaxCount = 1e9;
 
 std::vector<Binding> data_bindings(DataConfig& data) {
   const std::vector<Condition> normalized{{"data.normalize", {"true"}}};
+  const std::vector<Condition> image_files{{"data.name", {"tiny-imagenet", "image-folder"}}};
+  const std::vector<Condition> gaussian{{"data.name", {"gaussian"}}};
   return {
       Binding("data.name", &data.name, "dataset; `decorr data list` shows those there are"),
       Binding("data.root", &data.root, "folder of its files; empty: the usual places"),
+      Binding("data.image_size", &data.image_size,
+              "side to which images are scaled and cropped when they are read; 0: as they are")
+          .within(Range::between(0, 16384))
+          .when(image_files),
+      Binding("data.corrupt", &data.corrupt,
+              "image files that cannot be decoded are an error, or left out with a note")
+          .among({"fail", "skip"})
+          .when(image_files),
+      Binding("data.samples", &data.gaussian.samples,
+              "vectors that are made to train; to test, a fifth of that")
+          .within(Range::between(1, 1e7))
+          .when(gaussian),
+      Binding("data.features", &data.gaussian.features, "length of a vector")
+          .within(Range::between(1, 1e5))
+          .when(gaussian),
+      Binding("data.correlation", &data.gaussian.correlation,
+              "correlation of neighbouring features; of others its power to their distance")
+          .within(Range::decay())
+          .when(gaussian),
+      Binding("data.classes", &data.gaussian.classes, "number of classes")
+          .within(Range::between(2, 1e4))
+          .when(gaussian),
       Binding("data.validation", &data.validation, "images held out of the training set")
           .within(Range::at_least(0)),
       Binding(

@@ -1,4 +1,5 @@
 // The data of a run as its configuration describes them.
+#include "decorr/core/check.h"
 #include "decorr/data/registry.h"
 #include "decorr/train/setup.h"
 
@@ -19,15 +20,33 @@ std::uint32_t checksum(std::uint32_t value, const at::Tensor& tensor) {
       crc32_z(value, static_cast<const Bytef*>(bytes.data_ptr()), bytes.nbytes()));
 }
 
+data::LoadOptions load_options(const Config& config) {
+  data::LoadOptions options;
+  options.root = config.data.root;
+  options.images.image_size = config.data.image_size;
+  options.images.skip_corrupt = config.data.corrupt == "skip";
+  options.gaussian = config.data.gaussian;
+  options.gaussian.seed = static_cast<std::uint64_t>(config.seed);
+  return options;
+}
+
+void check_same_shape(const data::Dataset& train, const data::Dataset& test) {
+  const at::IntArrayRef trained = train.images.sizes().slice(1),
+                        tested = test.images.sizes().slice(1);
+  check_runtime(trained == tested,
+                "[data] images to train and to test must have one shape, those of {} have [{}] and "
+                "[{}]; make them alike",
+                train.name, fmt::join(trained, ", "), fmt::join(tested, ", "));
+}
+
 void check_channels(const std::vector<double>& numbers, const std::string& key,
                     const data::Dataset& dataset) {
   const auto channels = static_cast<std::size_t>(dataset.images.size(1));
   if (numbers.empty() || numbers.size() == channels) return;
-  throw ConfigError(
-      fmt::format("data.{} must have a number for each channel of {}, {}, got {}", key,
-                  dataset.name, channels, numbers.size()),
-      fmt::format("data.{} = [{}]", key, fmt::join(numbers, ", ")),
-      fmt::format("give {} of them, or data.{} = [] to measure", channels, key));
+  throw ConfigError(fmt::format("data.{} must have a number for each channel of {}, {}, got {}",
+                                key, dataset.name, channels, numbers.size()),
+                    fmt::format("data.{} = [{}]", key, fmt::join(numbers, ", ")),
+                    fmt::format("give {} of them, or data.{} = [] to measure", channels, key));
 }
 
 // What `config` gives, and what it leaves open as it is in the images that are trained on.
@@ -46,9 +65,11 @@ data::Normalization normalization(const DataConfig& config, const data::Dataset&
 }  // namespace
 
 Datasets load_datasets(const Config& config) {
+  const data::LoadOptions options = load_options(config);
   Datasets result;
-  result.train = data::load(config.data.name, "train", config.data.root);
-  result.test = data::load(config.data.name, "test", config.data.root);
+  result.train = data::load(config.data.name, "train", options);
+  result.test = data::load(config.data.name, "test", options);
+  check_same_shape(result.train, result.test);
   if (config.data.validation > 0) {
     auto [train, validation] = data::split_validation(result.train, config.data.validation,
                                                       static_cast<std::uint64_t>(config.seed));

@@ -108,8 +108,8 @@ def test_info_describes_cifar10(cifar10):
     result = check_success(decorr("data", "info", "cifar10", "--root", cifar10.parent))
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert lines[0] == f"cifar10 in {cifar10}"
-    for line in ("train: 40 images of 32 x 32 pixels, 3 channels", "airplane 0", "truck 5",
-                 "test: 8 images of 32 x 32 pixels, 3 channels", "bird 1"):
+    for line in ("train: 40 images of 32 x 32 pixels, 3 channels, 10 classes", "airplane 0",
+                 "truck 5", "test: 8 images of 32 x 32 pixels, 3 channels, 10 classes", "bird 1"):
         assert line in lines
     assert "channel mean 0.0000 0.2000 1.0000" in result.stdout
 
@@ -129,7 +129,8 @@ def test_bad_cifar10_files_are_refused(tmp_path, cifar10):
 
 def test_list_names_them_all():
     words = check_success(decorr("data", "list")).stdout.split()
-    for name in ("mnist", "fashion-mnist", "cifar10"):
+    for name in ("mnist", "fashion-mnist", "cifar10", "cifar100", "tiny-imagenet", "image-folder",
+                 "numpy", "gaussian"):
         assert name in words
 
 

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+// Internal to data/: not installed.
+namespace decorr::data {
+
+/// Calls work(0) … work(count - 1) on as many threads as there are processors, each of which
+/// computes with a single LibTorch thread. If that takes long and stderr is a terminal, a line says
+/// how far `what` has come. Rethrows what the call with the lowest number threw; calls that have
+/// not begun by then are left out.
+void for_each_file(const std::string& what, std::size_t count,
+                   const std::function<void(std::size_t)>& work);
+
+}  // namespace decorr::data

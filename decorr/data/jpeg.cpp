@@ -1,0 +1,63 @@
+#include "decorr/data/jpeg.h"
+
+#include "decorr/core/check.h"
+
+#include <memory>
+#include <turbojpeg.h>
+
+namespace decorr::data {
+namespace {
+
+struct Closer {
+  void operator()(void* handle) const { tjDestroy(handle); }
+};
+using Decoder = std::unique_ptr<void, Closer>;
+
+Decoder make_decoder() {
+  Decoder decoder(tjInitDecompress());
+  check_runtime(decoder != nullptr, "[read_jpeg] out of memory");
+  return decoder;
+}
+
+const unsigned char* data_of(std::string_view bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
+
+[[noreturn]] void refuse(const Decoder& decoder, const std::string& name) {
+  throw std::runtime_error(
+      fmt::format("[read_jpeg] {} is cut off or damaged ({}); get it anew or remove it", name,
+                  tjGetErrorStr2(decoder.get())));
+}
+
+ImageHeader read_header(const Decoder& decoder, std::string_view bytes, const std::string& name) {
+  int width = 0, height = 0, subsampling = 0, colours = 0;
+  if (tjDecompressHeader3(decoder.get(), data_of(bytes), bytes.size(), &width, &height,
+                          &subsampling, &colours) != 0)
+    refuse(decoder, name);
+  check_runtime(colours != TJCS_CMYK && colours != TJCS_YCCK,
+                "[read_jpeg] {} is in CMYK; convert it to RGB", name);
+  return {height, width, colours != TJCS_GRAY};
+}
+
+}  // namespace
+
+ImageHeader read_jpeg_header(std::string_view bytes, const std::string& name) {
+  return read_header(make_decoder(), bytes, name);
+}
+
+void decode_jpeg(std::string_view bytes, const std::string& name, std::int64_t channels,
+                 std::uint8_t* pixels) {
+  const Decoder decoder = make_decoder();
+  const ImageHeader header = read_header(decoder, bytes, name);
+  if (tjDecompress2(decoder.get(), data_of(bytes), bytes.size(), pixels,
+                    static_cast<int>(header.width), 0, static_cast<int>(header.height),
+                    channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) == 0)
+    return;
+  // Garbage between the segments loses no pixel; files like that are around.
+  const std::string reason = tjGetErrorStr2(decoder.get());
+  const bool harmless = tjGetErrorCode(decoder.get()) == TJERR_WARNING &&
+                        reason.find("extraneous bytes") != std::string::npos;
+  if (!harmless) refuse(decoder, name);
+}
+
+}  // namespace decorr::data
