@@ -14,6 +14,7 @@ constexpr int kInterrupted = 130;
 
 void add_train(CLI::App& program, int& exit_code);
 void add_eval(CLI::App& program, int& exit_code);
+void add_sweep(CLI::App& program, int& exit_code);
 void add_data(CLI::App& program, int& exit_code);
 void add_data_fetch(CLI::App& data_command, int& exit_code);
 void add_info(CLI::App& program, int& exit_code);

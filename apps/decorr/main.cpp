@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   int exit_code = kSuccess;
   add_train(program, exit_code);
   add_eval(program, exit_code);
+  add_sweep(program, exit_code);
   add_data(program, exit_code);
   add_info(program, exit_code);
   add_bench(program, exit_code);

@@ -9,11 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fnmatch.h>
-#include <fstream>
 #include <utility>
 
 namespace decorr::train {
@@ -45,24 +41,6 @@ void apply(const std::string& leaf, const Setting& setting,
     return;
   }
   check_argument(false, "[DecorrelationConfig] a layer has no setting \"{}\"", leaf);
-}
-
-std::string contents(const std::string& path) {
-  const char* const mend = "check the path of the configuration";
-  if (std::filesystem::is_directory(path))
-    throw ConfigError("cannot read the configuration: it is a folder", path, mend);
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  constexpr std::size_t kMaxSize = 1 << 20;
-  std::string text(kMaxSize + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad())
-    throw ConfigError(fmt::format("cannot read the configuration: {}", std::strerror(errno)), path,
-                      mend);
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxSize)
-    throw ConfigError("not a configuration: larger than 1 MiB", path, mend);
-  return text;
 }
 
 }  // namespace
@@ -113,7 +91,7 @@ Config parse_config(const std::string& text, const std::string& source_name,
 }
 
 Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
-  return parse_config(contents(path), path, overrides);
+  return parse_config(read_document(path), path, overrides);
 }
 
 }  // namespace decorr::train

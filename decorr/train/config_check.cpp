@@ -18,10 +18,9 @@ namespace {
 
 // Whether `key` stands in the file and an override has made another choice, which leaves the key
 // without effect on purpose: `--set decorrelation.method=none` turns a configuration into its twin.
-bool overridden(const std::string& key_place, const std::string& selector, const GivenKeys& given) {
-  const auto is_override = [](const std::string& place) { return place.rfind("--set", 0) == 0; };
+bool overridden(const Node& key, const std::string& selector, const GivenKeys& given) {
   const auto chooser = given.find(selector);
-  return chooser != given.end() && is_override(chooser->second->place) && !is_override(key_place);
+  return chooser != given.end() && chooser->second->overrides && !key.overrides;
 }
 
 // A key is missing, which the kind of schedule (its last condition) needs.
@@ -46,7 +45,7 @@ void check_layer(const LayerDecorrelation& layer, const Node& node, const Config
     const Selected possible = beside(layer, config);
     const Condition* condition = unmet(binding, possible);
     if (condition != nullptr && sets(layer, leaf) &&
-        !overridden(node.find(leaf)->place, condition->selector, given))
+        !overridden(*node.find(leaf), condition->selector, given))
       no_effect(binding, *condition, possible, node.find(leaf)->place);
     const auto& layers = config.decorrelation.layers;
     const bool somewhere =
@@ -68,7 +67,7 @@ void check_effects(const Config& config, const GivenKeys& given) {
     const auto found = given.find(binding.name);
     const Condition* condition = unmet(binding, possible);
     if (condition != nullptr && found != given.end() &&
-        !overridden(found->second->place, condition->selector, given))
+        !overridden(*found->second, condition->selector, given))
       no_effect(binding, *condition, possible, found->second->place);
     if (!binding.required || found != given.end() || unmet(binding, general) != nullptr) continue;
     const auto chooser = given.find(binding.conditions.back().selector);

@@ -7,6 +7,10 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <tuple>
 
 namespace decorr::train {
@@ -59,7 +63,7 @@ Node convert(const toml::node& node, const std::string& key, const Place& place)
 }
 
 Node convert_override(const toml::table& table, const std::string& place) {
-  return convert(*table.get("value"), "", [&](const toml::node&) { return place; });
+  return as_override(convert(*table.get("value"), "", [&](const toml::node&) { return place; }));
 }
 
 }  // namespace
@@ -82,6 +86,24 @@ const Node* Node::find(const std::string& name) const {
   return nullptr;
 }
 
+std::string read_document(const std::string& path) {
+  const char* const mend = "check the path of the configuration";
+  if (std::filesystem::is_directory(path))
+    throw ConfigError("cannot read the configuration: it is a folder", path, mend);
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  constexpr std::size_t kMaxSize = 1 << 20;
+  std::string text(kMaxSize + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad())
+    throw ConfigError(fmt::format("cannot read the configuration: {}", std::strerror(errno)), path,
+                      mend);
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kMaxSize)
+    throw ConfigError("not a configuration: larger than 1 MiB", path, mend);
+  return text;
+}
+
 Node parse_document(const std::string& text, const std::string& source_name) {
   if (text.find('\0') != std::string::npos)
     throw ConfigError("not a configuration but a binary file", source_name, "give a TOML file");
@@ -98,6 +120,12 @@ Node parse_document(const std::string& text, const std::string& source_name) {
     throw ConfigError(fmt::format("not valid TOML: {}", error.description()),
                       fmt::format("{}:{}", source_name, error.source().begin.line), kSyntax);
   }
+}
+
+Node as_override(Node value) {
+  value.overrides = true;
+  for (Node& item : value.items) item = as_override(std::move(item));
+  return value;
 }
 
 std::pair<std::string, Node> parse_override(const std::string& text) {
@@ -117,7 +145,7 @@ std::pair<std::string, Node> parse_override(const std::string& text) {
       throw ConfigError(fmt::format("not a valid TOML value: {}", error.description()), place,
                         kSyntax);
   }
-  return {name, Node{"", place, "string", value, {}}};
+  return {name, as_override(Node{"", place, "string", value, {}})};
 }
 
 void assign(Node& document, const std::string& name, Node value) {

@@ -16,6 +16,7 @@ struct Node {
   std::string type;   ///< `boolean`, `integer`, `float`, `string`, `list`, `table` or `date`
   std::variant<std::monostate, bool, std::int64_t, double, std::string> scalar;
   std::vector<Node> items;  ///< elements of a list, or a table's values in the order of the text
+  bool overrides = false;   ///< was given on top of the document it stands in
 
   /// What an error calls it: `the string "fast"`, `the float 2.5`, `a table`.
   std::string shown() const;
@@ -24,8 +25,15 @@ struct Node {
   const Node* find(const std::string& name) const;
 };
 
+/// The text of the file at `path`. Throws ConfigError if it cannot be read or is larger than any
+/// configuration.
+std::string read_document(const std::string& path);
+
 /// The document `text`, as a table. Throws ConfigError with the line if it is not TOML.
 Node parse_document(const std::string& text, const std::string& source_name);
+
+/// `value` and all in it, marked as given on top of a document.
+Node as_override(Node value);
 
 /// An override `key=value`: the key, which may have dots, and the value. Throws ConfigError if
 /// either is missing or the value is a broken list, table or quoted string.

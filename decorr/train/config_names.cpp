@@ -109,12 +109,14 @@ GivenKeys collect_keys(const Node& document) {
 void check_override_name(const std::string& name, const std::string& place) {
   if (contains(table_names(), name))
     throw ConfigError(fmt::format("\"{}\" is a table", name), place,
-                      fmt::format("write --set {}.KEY=VALUE", name));
+                      fmt::format("name one of its keys, {}.KEY", name));
   if (!contains(key_names(), name)) unknown_key(name, place);
   if (table_of(name) == kLayersKey)
     throw ConfigError(fmt::format("\"{}\" is in a list", name), place,
-                      "write the list: --set 'decorrelation.layers=[{pattern = \"layers.0\", "
-                      "method = \"none\"}]'");
+                      "give the list, decorrelation.layers = [{pattern = \"layers.0\", "
+                      "method = \"none\"}]");
 }
+
+bool is_key(const std::string& name) { return contains(key_names(), name); }
 
 }  // namespace decorr::train

@@ -21,6 +21,9 @@ GivenKeys collect_keys(const Node& document);
 /// Throws ConfigError unless `name`, from the override at `place`, is a key that can be set.
 void check_override_name(const std::string& name, const std::string& place);
 
+/// Whether `name` is the full name of a key.
+bool is_key(const std::string& name);
+
 /// Throws the ConfigError for a key that is not known, with the key that was likely meant.
 [[noreturn]] void unknown_key(const std::string& name, const std::string& place);
 

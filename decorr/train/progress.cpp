@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace decorr::train {
@@ -48,6 +49,19 @@ void Progress::update(std::int64_t done, double loss, double accuracy) {
              epoch_, epochs_, std::string(static_cast<std::size_t>(filled), '='),
              std::string(static_cast<std::size_t>(kWidth - filled), ' '), 100 * done / samples_,
              rate, format_duration(remaining), loss, 100 * accuracy);
+  std::fflush(stream_);
+  drawn_ = true;
+}
+
+void Progress::status(const std::string& text) {
+  if (!terminal_) return;
+  const auto now = Clock::now();
+  if (drawn_ && now - redrawn_ < kRedraw) return;
+  redrawn_ = now;
+  winsize window{};
+  const bool known = ioctl(fileno(stream_), TIOCGWINSZ, &window) == 0 && window.ws_col > 1;
+  const std::size_t width = known ? window.ws_col - 1U : 79U;
+  fmt::print(stream_, "\r\x1b[K{}", text.substr(0, width));
   std::fflush(stream_);
   drawn_ = true;
 }

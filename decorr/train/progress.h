@@ -25,6 +25,9 @@ class Progress {
   /// `done` samples of the epoch have been seen, with mean `loss` and `accuracy` (a fraction).
   void update(std::int64_t done, double loss, double accuracy);
 
+  /// Shows `text` in the place of the bar, cut to the width of the terminal.
+  void status(const std::string& text);
+
   /// Removes the bar, if there is one.
   void clear();
 

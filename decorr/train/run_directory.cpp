@@ -3,40 +3,11 @@
 #include "decorr/core/check.h"
 #include "decorr/io/atomic_file.h"
 
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-#include <fcntl.h>
 #include <sstream>
-#include <sys/file.h>
 #include <system_error>
-#include <thread>
-#include <unistd.h>
 
 namespace decorr::train {
 namespace {
-
-constexpr const char* kLockFile = "lock";
-
-// A folder with nothing but a lock was begun by a run that ended before it wrote anything.
-bool holds_nothing(const std::filesystem::path& path) {
-  for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    const std::string name = entry.path().filename().string();
-    if (name != kLockFile && name.find(io::kTemporarySuffix) == std::string::npos) return false;
-  }
-  return true;
-}
-
-// in_use() holds the lock for an instant: that is no reason to give up.
-bool take_lock(int file) {
-  constexpr int kTries = 10;
-  constexpr auto kPause = std::chrono::milliseconds(20);
-  for (int i = 0; i < kTries; ++i) {
-    if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
-    std::this_thread::sleep_for(kPause);
-  }
-  return false;
-}
 
 Config without_what_may_change(Config config) {
   const TrainConfig defaults;
@@ -47,23 +18,7 @@ Config without_what_may_change(Config config) {
   return config;
 }
 
-// The first line in which two resolved configurations differ.
-std::string difference(const std::string& old_text, const std::string& new_text) {
-  std::istringstream old_lines(old_text), new_lines(new_text);
-  std::string old_line, new_line;
-  while (old_line == new_line) {
-    if (!std::getline(old_lines, old_line)) old_line = "(nothing)";
-    if (!std::getline(new_lines, new_line)) new_line = "(nothing)";
-    if (old_lines.fail() && new_lines.fail()) break;
-  }
-  return fmt::format("it has `{}`, asked for is `{}`", old_line, new_line);
-}
-
 }  // namespace
-
-RunDirectory::~RunDirectory() {
-  if (lock_ >= 0) close(lock_);
-}
 
 void RunDirectory::check(const Config& config, bool resume) const {
   if (!std::filesystem::exists(path_)) return;
@@ -79,30 +34,21 @@ void RunDirectory::check(const Config& config, bool resume) const {
   check_argument(old_text == new_text,
                  "the run has another configuration, {}, {}: resume with the same one (only "
                  "train.epochs, keep, checkpoint_every and early_stopping may change)",
-                 path_.string(), difference(old_text, new_text));
+                 path_.string(), first_difference(old_text, new_text));
 }
 
 void RunDirectory::open(const Config& config) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   check_runtime(!error, "cannot create the run directory, {}, {}", path_.string(), error.message());
-  const std::string lock = (path_ / kLockFile).string();
-  lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  check_runtime(lock_ >= 0, "cannot create a file, {}, {}", lock, std::strerror(errno));
-  check_runtime(take_lock(lock_),
+  check_runtime(lock_.take(path_),
                 "the run is in use by another process, {}, wait for it or choose another --out",
                 path_.string());
   io::remove_temporaries(path_);  // what killed processes left half-written
   io::write_file_atomically(this->config(), to_toml(config));
 }
 
-bool RunDirectory::in_use() const {
-  const int file = ::open((path_ / kLockFile).c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool used = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  close(file);
-  return used;
-}
+bool RunDirectory::in_use() const { return io::FolderLock::held(path_); }
 
 Config load_run_config(const std::filesystem::path& path) {
   const std::filesystem::path file = path / "config.toml";
@@ -112,6 +58,26 @@ Config load_run_config(const std::filesystem::path& path) {
       "wrote",
       path.string());
   return load_config(file.string());
+}
+
+bool holds_nothing(const std::filesystem::path& path) {
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (name != io::FolderLock::kName && name.find(io::kTemporarySuffix) == std::string::npos)
+      return false;
+  }
+  return true;
+}
+
+std::string first_difference(const std::string& old_text, const std::string& new_text) {
+  std::istringstream old_lines(old_text), new_lines(new_text);
+  std::string old_line, new_line;
+  while (old_line == new_line) {
+    if (!std::getline(old_lines, old_line)) old_line = "(nothing)";
+    if (!std::getline(new_lines, new_line)) new_line = "(nothing)";
+    if (old_lines.fail() && new_lines.fail()) break;
+  }
+  return fmt::format("it has `{}`, asked for is `{}`", old_line, new_line);
 }
 
 }  // namespace decorr::train

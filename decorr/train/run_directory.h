@@ -1,5 +1,6 @@
 #pragma once
 
+#include "decorr/io/folder_lock.h"
 #include "decorr/train/config.h"
 
 #include <filesystem>
@@ -11,9 +12,6 @@ namespace decorr::train {
 class RunDirectory {
  public:
   explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
-  ~RunDirectory();
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
 
   /// Throws `std::invalid_argument`, changing nothing, unless a run of `config` can go here: the
   /// folder does not exist or is empty, or `resume` is set and it holds a run whose configuration
@@ -36,10 +34,18 @@ class RunDirectory {
 
  private:
   std::filesystem::path path_;
-  int lock_ = -1;
+  io::FolderLock lock_;
 };
 
 /// The configuration of the run in `path`. Throws `std::invalid_argument` if that is not a run.
 Config load_run_config(const std::filesystem::path& path);
+
+/// Whether the folder `path` has nothing in it but a lock and half-written files: it was begun by a
+/// process that ended before it wrote anything.
+bool holds_nothing(const std::filesystem::path& path);
+
+/// The first line in which two resolved configurations differ, in words: it has `lr = 0.1`, asked
+/// for is `lr = 0.2`.
+std::string first_difference(const std::string& old_text, const std::string& new_text);
 
 }  // namespace decorr::train

@@ -5,8 +5,9 @@ import re
 import pytest
 from support import check_only_error, check_success, decorr
 
-COMMANDS = [[], ["train"], ["eval"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"],
-            ["info"], ["bench"], ["bench", "step"], ["bench", "kernels"], ["bench", "loader"]]
+COMMANDS = [[], ["train"], ["sweep"], ["eval"], ["data"], ["data", "list"], ["data", "info"],
+            ["data", "fetch"], ["info"], ["bench"], ["bench", "step"], ["bench", "kernels"],
+            ["bench", "loader"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -184,7 +184,7 @@ TEST(ConfigError, Overrides) {
   EXPECT_EQ(error("", {"optimiser.lr=1"}),
             "unknown key \"optimiser.lr\", --set optimiser.lr=1, did you mean \"optimizer.lr\"?");
   EXPECT_EQ(error("", {"optimizer=adam"}),
-            "\"optimizer\" is a table, --set optimizer=adam, write --set optimizer.KEY=VALUE");
+            "\"optimizer\" is a table, --set optimizer=adam, name one of its keys, optimizer.KEY");
   EXPECT_THAT(error("", {"optimizer.lr"}),
               HasSubstr("--set optimizer.lr, write --set SECTION.KEY=VALUE"));
   EXPECT_THAT(error("", {"=3"}), HasSubstr("needs a key and a value"));

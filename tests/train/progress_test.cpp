@@ -22,6 +22,7 @@ TEST(Progress, WritesPlainLinesWhereThereIsNoTerminal) {
     Progress progress(file);
     progress.start_epoch(1, 2, 0, 100);
     for (int i = 1; i <= 100; ++i) progress.update(i, 0.5, 0.25);
+    progress.status("2 of 3 done");
     progress.line("epoch 1/2");
   }
   EXPECT_EQ(contents(file), "epoch 1/2\n");

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+// A training run as a process of its own. Internal to sweep/: not installed.
+namespace decorr::sweep {
+
+/// How a process ended: with an exit code, or by a signal.
+struct ChildExit {
+  int code = 0;    ///< exit code, if `signal` is 0
+  int signal = 0;  ///< that killed it
+};
+
+/// This program once more, with other arguments.
+///
+/// It reads nothing, its output is thrown away and its errors go to a file. Signals of the terminal
+/// do not reach it. If this process ends, it gets SIGTERM, by which training writes a checkpoint
+/// and ends; so does the object's destructor, which then waits for it. Used by the thread that made
+/// it.
+class ChildProcess {
+ public:
+  /// Starts `decorr arguments...`, errors going to the new file `log`. Throws `std::runtime_error`.
+  ChildProcess(const std::vector<std::string>& arguments, const std::filesystem::path& log);
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  /// How it ended, or nothing while it runs.
+  std::optional<ChildExit> poll();
+
+  /// Sends SIGTERM, once: a second one would keep training from writing its checkpoint.
+  void terminate();
+
+ private:
+  pid_t pid_ = -1;
+  bool terminated_ = false;
+  std::optional<ChildExit> exit_;
+};
+
+}  // namespace decorr::sweep
