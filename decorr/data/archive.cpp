@@ -5,7 +5,6 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-
 #include <array>
 #include <exception>
 #include <memory>
@@ -42,10 +41,10 @@ la_ssize_t feed(archive* reader, void* data, const void** bytes) {
 
 [[noreturn]] void refuse(archive* reader, const std::string& path, const std::string& kind) {
   const char* reason = archive_error_string(reader);
-  throw std::runtime_error(fmt::format("[read_{}] cannot read {} ({}); give a whole {} archive, or "
-                                       "download it again",
-                                       kind, path, reason == nullptr ? "it is damaged" : reason,
-                                       kind));
+  throw std::runtime_error(
+      fmt::format("[read_{}] cannot read {} ({}); give a whole {} archive, or "
+                  "download it again",
+                  kind, path, reason == nullptr ? "it is damaged" : reason, kind));
 }
 
 std::string contents(archive* reader, const std::string& path, const std::string& kind) {

@@ -29,9 +29,9 @@ at::Tensor contact_sheet(const Dataset& dataset, std::int64_t rows, std::int64_t
   const std::int64_t factor = std::max<std::int64_t>(1, (kSide + side / 2) / side);
   const std::int64_t height = dataset.images.size(2) * factor;
   const std::int64_t width = dataset.images.size(3) * factor;
-  const at::Tensor sheet = at::full(
-      {channels, rows * (height + kGap) + kGap, columns * (width + kGap) + kGap}, kGround,
-      at::kByte);
+  const at::Tensor sheet =
+      at::full({channels, rows * (height + kGap) + kGap, columns * (width + kGap) + kGap}, kGround,
+               at::kByte);
   std::vector<std::int64_t> filled(static_cast<std::size_t>(rows), 0);
   const auto cell = [&](std::int64_t row, std::int64_t column) {
     return sheet.narrow(1, kGap + row * (height + kGap), height)

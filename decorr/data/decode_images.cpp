@@ -90,9 +90,8 @@ DecodedImages decode_images(const ImageTree& tree, const std::string& split,
   const bool any = good != headers.end();
   const std::int64_t height = scaled ? options.image_size : any ? good->height : 1;
   const std::int64_t width = scaled ? options.image_size : any ? good->width : 1;
-  DecodedImages part{at::empty({count, channels, height, width}, at::kByte),
-                     at::empty({count}, at::kLong),
-                     {}};
+  DecodedImages part{
+      at::empty({count, channels, height, width}, at::kByte), at::empty({count}, at::kLong), {}};
   std::uint8_t* pixels = part.images.data_ptr<std::uint8_t>();
   std::int64_t* labels = part.labels.data_ptr<std::int64_t>();
   const auto size = static_cast<std::size_t>(channels * height * width);

@@ -91,8 +91,7 @@ std::optional<DecodedImages> DecodedCache::read() const {
                       decoded.images.size(0) == decoded.labels.size(0),
                   "it does not hold images and labels");
     check_runtime(checksum(decoded) == metadata["crc32"], "its checksum is wrong");
-    decoded.skipped =
-        nlohmann::json::parse(metadata["skipped"]).get<std::vector<std::string>>();
+    decoded.skipped = nlohmann::json::parse(metadata["skipped"]).get<std::vector<std::string>>();
     return decoded;
   } catch (const std::exception& failure) {
     note(fmt::format("the decoded images in {} are damaged ({}), decoding again", path_.string(),
@@ -109,10 +108,9 @@ void DecodedCache::write(const DecodedImages& decoded) const {
     // Paths are bytes and JSON is UTF-8: what is not becomes a question mark, for the note alone.
     const std::string skipped = nlohmann::json(decoded.skipped)
                                     .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-    io::write_safetensors(path_, {{"images", decoded.images}, {"labels", decoded.labels}},
-                          {{"crc32", checksum(decoded)},
-                           {"fingerprint", fingerprint_},
-                           {"skipped", skipped}});
+    io::write_safetensors(
+        path_, {{"images", decoded.images}, {"labels", decoded.labels}},
+        {{"crc32", checksum(decoded)}, {"fingerprint", fingerprint_}, {"skipped", skipped}});
   } catch (const std::exception& error) {
     note(fmt::format("the decoded images are not kept for the next time: {}", error.what()));
   }

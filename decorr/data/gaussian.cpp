@@ -38,9 +38,8 @@ Dataset make_gaussian(const std::string& split, const GaussianOptions& options) 
                            .normal({options.classes, features}, at::kDouble);
   teacher = teacher / teacher.norm(2, {1}, true);
 
-  Dataset result{"gaussian", at::empty({count, 1, 1, features}, at::kByte),
-                 at::empty({count}, at::kLong),
-                 {}};
+  Dataset result{
+      "gaussian", at::empty({count, 1, 1, features}, at::kByte), at::empty({count}, at::kLong), {}};
   for (std::int64_t i = 0; i < options.classes; ++i) result.classes.push_back(std::to_string(i));
   std::uint8_t* pixels = result.images.data_ptr<std::uint8_t>();
   const double fresh = std::sqrt(1 - options.correlation * options.correlation);

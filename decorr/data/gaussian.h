@@ -21,9 +21,9 @@ struct GaussianOptions {
 ///
 /// x ~ N(0, Σ) with Σ_ij = ρ^|i−j|, made from independent standard normal e: x_1 = e_1 and
 /// x_i = ρ x_{i−1} + √(1−ρ²) e_i. The label is argmax_k (We)_k, W of K random rows of norm 1: the
-/// classes are of about equal size and depend on all directions of x alike, those of little variance
-/// included, e = Σ^{−1/2}x up to a rotation. The best weights on x are W L⁻¹ with LLᵀ = Σ; the
-/// larger ρ, the worse the condition of Σ, at most ((1+ρ)/(1−ρ))², for steepest descent on x.
+/// classes are of about equal size and depend on all directions of x alike, those of little
+/// variance included, e = Σ^{−1/2}x up to a rotation. The best weights on x are W L⁻¹ with LLᵀ = Σ;
+/// the larger ρ, the worse the condition of Σ, at most ((1+ρ)/(1−ρ))², for steepest descent on x.
 ///
 /// Returns images uint8 [N, 1, 1, n] with the pixels 128 + 32x, rounded and clipped to 0 … 255. The
 /// result depends on the options alone. Throws `std::invalid_argument` for settings out of range.

@@ -6,9 +6,9 @@
 #include "decorr/io/atomic_file.h"
 
 #include <ATen/ATen.h>
-#include <png.h>
 
 #include <cstring>
+#include <png.h>
 #include <vector>
 
 namespace decorr::data {

@@ -2,12 +2,11 @@
 
 #include "decorr/core/check.h"
 
-#include <png.h>
-
 #include <array>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <png.h>
 #include <vector>
 
 namespace decorr::data {

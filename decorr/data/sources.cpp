@@ -16,10 +16,9 @@ std::string mnist_obstacle(const fs::path& folder) {
 Source mnist(DatasetInfo info, std::vector<std::string> folders) {
   const auto read = [info](const fs::path& folder, const std::string& split, const LoadOptions&) {
     const std::string prefix = split == "train" ? "train" : "t10k";
-    return Dataset{info.name,
-                   read_idx_images(locate(folder, prefix + "-images-idx3-ubyte").string()),
-                   read_idx_labels(locate(folder, prefix + "-labels-idx1-ubyte").string()),
-                   info.classes};
+    return Dataset{
+        info.name, read_idx_images(locate(folder, prefix + "-images-idx3-ubyte").string()),
+        read_idx_labels(locate(folder, prefix + "-labels-idx1-ubyte").string()), info.classes};
   };
   return {std::move(info), std::move(folders), "", mnist_obstacle, read};
 }

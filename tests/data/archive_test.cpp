@@ -12,9 +12,8 @@ using testing::write_file;
 
 bool everything(const std::string&) { return true; }
 
-const std::map<std::string, std::string> kFiles{{"folder/a.bin", testing::ramp(100000)},
-                                                {"folder/b.txt", "text"},
-                                                {"folder/empty", ""}};
+const std::map<std::string, std::string> kFiles{
+    {"folder/a.bin", testing::ramp(100000)}, {"folder/b.txt", "text"}, {"folder/empty", ""}};
 
 TEST(Archive, ReadsWhatIsWanted) {
   const TemporaryFolder folder;

@@ -21,8 +21,8 @@ std::string records10(const std::vector<int>& labels) {
 std::string records100(const std::vector<int>& labels) {
   std::string bytes;
   for (const int label : labels)
-    bytes += std::string{static_cast<char>(label / 5), static_cast<char>(label)} +
-             testing::ramp(3072);
+    bytes +=
+        std::string{static_cast<char>(label / 5), static_cast<char>(label)} + testing::ramp(3072);
   return bytes;
 }
 

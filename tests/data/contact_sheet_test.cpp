@@ -29,8 +29,7 @@ TEST(ContactSheet, MagnifiesSmallImages) {
   ASSERT_EQ(sheet.sizes(), (at::IntArrayRef{1, 10 * 66 + 2, 68}));
   for (const std::int64_t y : {0, 63})
     for (const std::int64_t x : {0, 4, 63})
-      EXPECT_EQ(sheet[0][2 + y][2 + x].item<int>(),
-                dataset.images[0][0][y / 4][x / 4].item<int>());
+      EXPECT_EQ(sheet[0][2 + y][2 + x].item<int>(), dataset.images[0][0][y / 4][x / 4].item<int>());
 }
 
 TEST(ContactSheet, RefusesWhatHasNoCells) {

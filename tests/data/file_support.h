@@ -1,18 +1,18 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <archive.h>
-#include <archive_entry.h>
-#include <png.h>
-#include <turbojpeg.h>
 
 #include "tests/data/support.h"
+#include <archive.h>
+#include <archive_entry.h>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <png.h>
 #include <string>
+#include <turbojpeg.h>
 #include <vector>
 
 // Files of other formats for the tests, written by the formats' own libraries.

@@ -46,8 +46,8 @@ TEST(Gaussian, LabelsAreLinearInTheWhitenedVector) {
   at::Tensor x = values(dataset);
   at::Tensor e = x.clone();
   e.narrow(1, 1, 7).copy_((x.narrow(1, 1, 7) - 0.9 * x.narrow(1, 0, 7)) / std::sqrt(1 - 0.81));
-  const at::Tensor one_hot = at::zeros({5000, 4}, at::kDouble)
-                                 .scatter(1, dataset.labels.unsqueeze(1), 1.0);
+  const at::Tensor one_hot =
+      at::zeros({5000, 4}, at::kDouble).scatter(1, dataset.labels.unsqueeze(1), 1.0);
   const at::Tensor weights = at::mm(e.t(), one_hot);  // proportional to the teacher, E[eeᵀ] = I
   const double accuracy =
       at::mm(e, weights).argmax(1).eq(dataset.labels).to(at::kDouble).mean().item<double>();

@@ -50,8 +50,7 @@ TEST(ImageFile, DecodesPngExactly) {
 
 TEST(ImageFile, DropsAlphaWithoutBlending) {
   const std::string rgba{'\x0A', '\x14', '\x1E', '\x00', '\xC8', '\x96', '\x64', '\x80'};
-  const at::Tensor decoded =
-      decode_image(png(2, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, rgba), "a.png", 3);
+  const at::Tensor decoded = decode_image(png(2, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, rgba), "a.png", 3);
   EXPECT_TRUE(at::equal(decoded, bytes_of("\x0A\xC8\x14\x96\x1E\x64").view({3, 1, 2})));
   const std::string grey{'\x0A', '\x00', '\x14', '\xFF'};
   const std::string file = png(2, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, grey);
@@ -72,9 +71,9 @@ TEST(ImageFile, LooksUpPalettesAndSpreadsFewBits) {
   EXPECT_TRUE(at::equal(decode_image(file, "a.png", 3),
                         at::tensor({40, 1, 50, 2, 60, 3}, at::kInt).to(at::kByte).view({3, 1, 2})));
   // Four pixels of two bits: 0, 1, 2, 3.
-  EXPECT_TRUE(at::equal(
-      decode_image(png(4, 1, 2, PNG_COLOR_TYPE_GRAY, std::string{'\x1B'}), "a.png", 1),
-      at::tensor({0, 85, 170, 255}, at::kInt).to(at::kByte).view({1, 1, 4})));
+  EXPECT_TRUE(
+      at::equal(decode_image(png(4, 1, 2, PNG_COLOR_TYPE_GRAY, std::string{'\x1B'}), "a.png", 1),
+                at::tensor({0, 85, 170, 255}, at::kInt).to(at::kByte).view({1, 1, 4})));
 }
 
 TEST(ImageFile, RefusesWhatIsCutOffOrDamaged) {
@@ -87,7 +86,8 @@ TEST(ImageFile, RefusesWhatIsCutOffOrDamaged) {
   }
   std::string corrupt = png(image);
   corrupt[corrupt.size() / 2] = static_cast<char>(corrupt[corrupt.size() / 2] ^ 0x55);
-  expect_error<std::runtime_error>([&] { decode_image(corrupt, "b.png", 3); }, {"b.png", "CRC"});
+  expect_error<std::runtime_error>([&] { decode_image(corrupt, "b.png", 3); },
+                                   {"b.png is cut off or damaged"});
   expect_error<std::runtime_error>([] { read_image_header("GIF89a", "c.png"); },
                                    {"c.png is neither a JPEG nor a PNG file"});
   expect_error<std::runtime_error>([] { read_image_header("", "d.png"); }, {"d.png is neither"});
@@ -104,9 +104,14 @@ TEST(ImageFile, WritesPng) {
     EXPECT_TRUE(at::equal(decode_image(bytes, "a.png", channels), image));
   }
   expect_error<std::invalid_argument>(
-      [&] { write_png(folder / "a.png", at::zeros({2, 3, 3}, at::kByte)); }, {"[2, 3, 3]"});
+      [&] {
+        write_png(folder / "a.png", at::zeros({2, 3, 3}, at::kByte));
+      },
+      {"[2, 3, 3]"});
   expect_error<std::runtime_error>(
-      [&] { write_png(folder / "absent/a.png", at::zeros({1, 3, 3}, at::kByte)); },
+      [&] {
+        write_png(folder / "absent/a.png", at::zeros({1, 3, 3}, at::kByte));
+      },
       {folder / "absent/a.png"});
 }
 
@@ -122,10 +127,9 @@ TEST(ImageSize, ShrinksByMeansAndKeepsConstants) {
   const at::Tensor stripes = at::arange(64).remainder(2).mul(200).to(at::kByte);
   const at::Tensor small = resize_and_crop(stripes.expand({1, 64, 64}).contiguous(), 8);
   EXPECT_LE((small.to(at::kInt) - 100).abs().max().item<int>(), 8);
-  EXPECT_EQ(resize_and_crop(testing::plain(1, 2, 3, 4, 5), 9).sizes(),
-            (at::IntArrayRef{3, 9, 9}));
-  expect_error<std::invalid_argument>(
-      [] { resize_and_crop(testing::plain(1, 2, 3, 4, 5), 0); }, {"at least 1, got 0"});
+  EXPECT_EQ(resize_and_crop(testing::plain(1, 2, 3, 4, 5), 9).sizes(), (at::IntArrayRef{3, 9, 9}));
+  expect_error<std::invalid_argument>([] { resize_and_crop(testing::plain(1, 2, 3, 4, 5), 0); },
+                                      {"at least 1, got 0"});
 }
 
 }  // namespace

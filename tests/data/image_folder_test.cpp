@@ -188,7 +188,8 @@ TEST_F(ImageFolder, ClassFoldersMustHaveImages) {
   expect_error<std::runtime_error>([&] { read("train"); },
                                    {root_ / "test/dog is the folder of a class", "does not have"});
   fs::remove_all(root_ / "test");
-  expect_error<std::runtime_error>([&] { read("train"); }, {root_.str() + " (lacks test/ or val/)"});
+  expect_error<std::runtime_error>([&] { read("train"); },
+                                   {root_.str() + " (lacks test/ or val/)"});
   fs::create_directory(root_ / "test");
   expect_error<std::runtime_error>([&] { read("train"); }, {root_ / "test has no folders"});
 }

@@ -14,8 +14,9 @@ using testing::write_file;
 // A file as numpy.save() writes it, with the header given.
 std::string npy(const std::string& type, const std::string& shape, const std::string& data,
                 int version = 1, bool fortran = false) {
-  std::string header = "{'descr': '" + type + "', 'fortran_order': " +
-                       (fortran ? "True" : "False") + ", 'shape': " + shape + ", }\n";
+  std::string header = "{'descr': '" + type +
+                       "', 'fortran_order': " + (fortran ? "True" : "False") +
+                       ", 'shape': " + shape + ", }\n";
   std::string length{static_cast<char>(header.size()), '\0'};
   if (version > 1) length += std::string(2, '\0');
   return "\x93NUMPY" + std::string{static_cast<char>(version), '\0'} + length + header + data;
@@ -76,8 +77,7 @@ TEST(Npy, RefusesWhatIsCutOffOrDamaged) {
     expect_error<std::runtime_error>([&] { parse_npy(bytes, "some.npy"); }, parts);
   };
   const std::string good = npy("<i4", "(2,)", "abcdefgh");
-  for (std::size_t size = 0; size < good.size(); ++size)
-    refuse(good.substr(0, size), {"some.npy"});
+  for (std::size_t size = 0; size < good.size(); ++size) refuse(good.substr(0, size), {"some.npy"});
   refuse(good.substr(0, good.size() - 1), {"cut off", "[2] of 4 bytes each", "7 bytes"});
   refuse(good + "x", {"1 bytes behind its 8 bytes"});
   refuse(npy("<i4", "(4000000000, 4000000000, 4000000000)", "abcd"), {"cut off"});
