@@ -23,17 +23,18 @@ const unsigned char* data_of(std::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-[[noreturn]] void refuse(const Decoder& decoder, const std::string& name) {
-  throw std::runtime_error(
-      fmt::format("[read_jpeg] {} is cut off or damaged ({}); get it anew or remove it", name,
-                  tjGetErrorStr2(decoder.get())));
+[[noreturn]] void refuse(const std::string& name, const char* reason) {
+  throw std::runtime_error(fmt::format(
+      "[read_jpeg] {} is cut off or damaged ({}); get it anew or remove it", name, reason));
 }
 
 ImageHeader read_header(const Decoder& decoder, std::string_view bytes, const std::string& name) {
   int width = 0, height = 0, subsampling = 0, colours = 0;
   if (tjDecompressHeader3(decoder.get(), data_of(bytes), bytes.size(), &width, &height,
                           &subsampling, &colours) != 0)
-    refuse(decoder, name);
+    refuse(name, tjGetErrorStr2(decoder.get()));
+  // What is cut off within its header can pass for a file of tables alone.
+  if (width < 1 || height < 1) refuse(name, "it ends before the image");
   check_runtime(colours != TJCS_CMYK && colours != TJCS_YCCK,
                 "[read_jpeg] {} is in CMYK; convert it to RGB", name);
   return {height, width, colours != TJCS_GRAY};
@@ -57,7 +58,7 @@ void decode_jpeg(std::string_view bytes, const std::string& name, std::int64_t c
   const std::string reason = tjGetErrorStr2(decoder.get());
   const bool harmless = tjGetErrorCode(decoder.get()) == TJERR_WARNING &&
                         reason.find("extraneous bytes") != std::string::npos;
-  if (!harmless) refuse(decoder, name);
+  if (!harmless) refuse(name, reason.c_str());
 }
 
 }  // namespace decorr::data

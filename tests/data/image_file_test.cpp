@@ -86,7 +86,8 @@ TEST(ImageFile, RefusesWhatIsCutOffOrDamaged) {
   }
   std::string corrupt = png(image);
   corrupt[corrupt.size() / 2] = static_cast<char>(corrupt[corrupt.size() / 2] ^ 0x55);
-  expect_error<std::runtime_error>([&] { decode_image(corrupt, "b.png", 3); }, {"b.png", "CRC"});
+  expect_error<std::runtime_error>([&] { decode_image(corrupt, "b.png", 3); },
+                                   {"b.png is cut off or damaged"});
   expect_error<std::runtime_error>([] { read_image_header("GIF89a", "c.png"); },
                                    {"c.png is neither a JPEG nor a PNG file"});
   expect_error<std::runtime_error>([] { read_image_header("", "d.png"); }, {"d.png is neither"});
