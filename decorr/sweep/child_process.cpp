@@ -6,7 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,10 +16,16 @@ namespace {
 constexpr int kCannotStart = 127;
 
 // In the new process; only calls that are safe between fork and exec.
-[[noreturn]] void become(char** arguments, int input, int errors, pid_t parent) {
+[[noreturn]] void become(char** arguments, int input, int errors, int lifeline) {
   setpgid(0, 0);  // out of the terminal's way: Ctrl-C is for the sweep, which passes it on
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent) _exit(kCannotStart);  // it has ended already
+  // SIGTERM when the other end is closed, by whatever ends the parent. PR_SET_PDEATHSIG would send
+  // one for every thread of the parent, and the second one ends training without a checkpoint.
+  fcntl(lifeline, F_SETFD, 0);
+  fcntl(lifeline, F_SETOWN, getpid());
+  fcntl(lifeline, F_SETSIG, SIGTERM);
+  fcntl(lifeline, F_SETFL, O_ASYNC);
+  pollfd closed{lifeline, POLLIN, 0};
+  if (poll(&closed, 1, 0) != 0) _exit(kCannotStart);  // it was closed before
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);  // the sweep takes its signals by a thread
@@ -42,24 +48,31 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
   const int input = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   const int errors = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   const int reason = errno;
-  const pid_t parent = getpid();
-  if (input >= 0 && errors >= 0) pid_ = fork();
-  if (pid_ == 0) become(pointers.data(), input, errors, parent);
+  int lifeline[2] = {-1, -1};
+  const bool opened = input >= 0 && errors >= 0;
+  if (opened && pipe2(lifeline, O_CLOEXEC) == 0) pid_ = fork();
   const int fork_reason = errno;
-  if (input >= 0) close(input);
-  if (errors >= 0) close(errors);
-  check_runtime(input >= 0 && errors >= 0, "cannot create a file, {}, {}", log.string(),
-                std::strerror(reason));
+  if (pid_ == 0) {
+    close(lifeline[1]);
+    become(pointers.data(), input, errors, lifeline[0]);
+  }
+  for (const int file : {input, errors, lifeline[0]})
+    if (file >= 0) close(file);
+  lifeline_ = lifeline[1];
+  if (pid_ < 0 && lifeline_ >= 0) close(lifeline_);
+  check_runtime(opened, "cannot create a file, {}, {}", log.string(), std::strerror(reason));
   check_runtime(pid_ > 0, "cannot start a process, {}, {}", log.string(),
                 std::strerror(fork_reason));
 }
 
 ChildProcess::~ChildProcess() {
-  if (exit_) return;
-  terminate();
-  int status = 0;
-  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  if (!exit_) {
+    terminate();
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
   }
+  close(lifeline_);
 }
 
 std::optional<ChildExit> ChildProcess::poll() {

@@ -18,9 +18,8 @@ struct ChildExit {
 /// This program once more, with other arguments.
 ///
 /// It reads nothing, its output is thrown away and its errors go to a file. Signals of the terminal
-/// do not reach it. If this process ends, it gets SIGTERM, by which training writes a checkpoint
-/// and ends; so does the object's destructor, which then waits for it. Used by the thread that made
-/// it.
+/// do not reach it. If this process ends, however that may be, it gets SIGTERM, by which training
+/// writes a checkpoint and ends; the object's destructor sends it too, and waits.
 class ChildProcess {
  public:
   /// Starts `decorr arguments...`, errors going to the new file `log`. Throws `std::runtime_error`.
@@ -37,6 +36,7 @@ class ChildProcess {
 
  private:
   pid_t pid_ = -1;
+  int lifeline_ = -1;  // an end of a pipe, which closes with this process
   bool terminated_ = false;
   std::optional<ChildExit> exit_;
 };

@@ -70,15 +70,15 @@ Sweep::~Sweep() = default;
 
 std::string Sweep::description() const {
   const SweepFile& file = plan_->file;
-  std::string text = fmt::format("{} settings, {} runs, {} at a time, {} threads each, in {}\n",
+  std::string text = fmt::format("settings {}, runs {}, at a time {}, threads of a run {}, in {}\n",
                                  plan_->settings.size(), plan_->runs.size(), jobs_,
                                  plan_->most_threads(), directory_->path().string());
   for (const Run& run : plan_->runs) text += run.name + "\n";
   if (file.final_phase) {
     std::set<std::vector<std::string>> groups;
     for (const Setting& setting : plan_->settings) groups.insert(setting.group);
-    text += fmt::format("then the best setting of each of {} groups by {} with {} seeds: {} runs\n",
-                        groups.size(), file.metric.name, file.final_phase->seeds.size(),
+    text += fmt::format("then the best by {} of each group, groups {}, seeds {}, runs {}\n",
+                        file.metric.name, groups.size(), file.final_phase->seeds.size(),
                         groups.size() * file.final_phase->seeds.size());
   }
   return text;

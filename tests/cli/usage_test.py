@@ -31,7 +31,7 @@ def test_info_names_the_libraries():
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["trian"], ["train"], ["train", "--no-such-option"], ["eval"], ["data", "info"],
+    [], ["trian"], ["train"], ["sweep"], ["train", "--no-such-option"], ["eval"], ["data", "info"],
     ["eval", "run", "--split", "everything"],
 ], ids=" ".join)
 def test_wrong_usage_is_exit_2(tmp_path, arguments):

@@ -41,7 +41,7 @@ TEST(Plan, ExpandsTheGridInOrder) {
   EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 16U);
   EXPECT_EQ(plan.runs[3].config.optimizer.lr, 1e-3);
   EXPECT_EQ(plan.runs[3].config.seed, 2);
-  EXPECT_EQ(plan.runs[0].config.decorrelation.options.method(), "none");
+  EXPECT_EQ(plan.runs[0].config.decorrelation.options.method, "none");
   EXPECT_EQ(plan.settings[0].group, std::vector<std::string>{"plain"});
   EXPECT_THAT(plan.axis_keys(), ElementsAre("optimizer.lr", "decorrelation.lr"));
   EXPECT_THAT(plan.axis_numbers("plain", "optimizer.lr"), ElementsAre(1e-4, 1e-3));
@@ -74,19 +74,16 @@ TEST(Plan, VariantsMakeKeysOfTheBaseIneffective) {
   const Plan plan = folder.plan(kLoss +
                                 "[[variant]]\nname = \"plain\"\nset = {decorrelation.method = "
                                 "\"none\"}\n[[variant]]\nname = \"published\"\n");
-  EXPECT_EQ(plan.runs[1].config.decorrelation.options.lr(), 0.5);
+  EXPECT_EQ(plan.runs[1].config.decorrelation.options.lr, 0.5);
 }
 
 TEST(Plan, ASettingWithoutEffectNamesTheVariant) {
   const SweepFolder folder;
   const std::string plain =
       "[[variant]]\nname = \"plain\"\n[variant.set]\ndecorrelation.method = \"none\"\n";
-  EXPECT_EQ(folder.error(kLoss + plain + "decorrelation.lr = 0.1\n"),
-            "\"decorrelation.lr\" has no effect with decorrelation.method = \"none\", s.toml:8 in "
-            "variant \"plain\", remove it or set decorrelation.method = " +
-                folder.error(kLoss + plain + "decorrelation.lr = 0.1\n")
-                    .substr(folder.error(kLoss + plain + "decorrelation.lr = 0.1\n")
-                                .rfind("\"norm-preserving\"")));
+  EXPECT_THAT(folder.error(kLoss + plain + "decorrelation.lr = 0.1\n"),
+              testing::StartsWith("\"decorrelation.lr\" has no effect with decorrelation.method = "
+                                  "\"none\", s.toml:8 in variant \"plain\", remove it or set"));
   EXPECT_THAT(folder.error(kLoss + "[grid]\ndecorrelation.lr = [0.1]\n" + plain),
               HasSubstr("s.toml:5 in variant \"plain\""));
 }
@@ -115,7 +112,7 @@ TEST(Plan, FinalRunsHaveTheirOwnSettings) {
       kLoss +
       "[set]\ndata.validation = 10\n[grid]\noptimizer.lr = [0.1, 0.2]\n[final]\nseeds = [7, "
       "8]\nset = {data.validation = 0}\n");
-  const std::vector<Run> runs = plan.final_runs({1});
+  const auto runs = plan.final_runs({1});
   ASSERT_EQ(runs.size(), 2U);
   EXPECT_EQ(runs[1].name, "optimizer.lr=0.2-seed=8");
   EXPECT_EQ(runs[1].config.seed, 8);

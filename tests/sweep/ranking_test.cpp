@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/sweep/support.h"
-#include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +17,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 using testing_support::kLoss;
 using testing_support::SweepFolder;
 
