@@ -23,10 +23,11 @@ die() {
 }
 
 build=(g++ cmake ninja-build ccache libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
-       libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev zlib1g-dev)
+       libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev zlib1g-dev
+       python3-plotly)
 runtime=(dataset-fashion-mnist python3-minimal python3-matplotlib)
 test=(libgtest-dev libgmock-dev libbenchmark-dev dataset-fashion-mnist python3-minimal python3-pytest
-      python3-matplotlib clang-format)
+      python3-matplotlib clang-format chromium chromium-driver python3-selenium)
 lint=(clang-tidy)
 
 packages=()
