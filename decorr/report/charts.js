@@ -11,7 +11,7 @@ const BORDERS = ["solid", "dashed", "dotted", "dashed", "dashed", "dashed"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon"];
 // Viridis, without the end that the paper swallows.
 const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
-const SHADES = {light: [0, 0.78], dark: [0.3, 1]};
+const SHADES = {light: [0, 0.78], dark: [0.35, 1]};
 const FEW_POINTS = 30;
 
 function seriesStyle(index, theme) {
@@ -129,9 +129,11 @@ function chartLayout(spec, look) {
     hovermode: spec.unified ? "x unified" : "closest",
     hoverlabel: {bgcolor: colour("--raised"), bordercolor: colour("--line"), font: {color: colour("--ink")},
                  namelength: -1},
-    xaxis: {...axis, title: {text: spec.x, standoff: 8}, rangemode: spec.rangemode || "normal"},
+    xaxis: {...axis, title: {text: spec.x, standoff: 8}, rangemode: spec.rangemode || "normal",
+            nticks: spec.epochs ? Math.min(spec.epochs, 10) : 0},
     yaxis: {...axis, type: spec.log ? "log" : "linear", ticksuffix: spec.suffix || "",
-            exponentformat: "power"},
+            exponentformat: "power", dtick: spec.log ? "D2" : undefined},
+    modebar: {bgcolor: "rgba(0,0,0,0)", color: colour("--line"), activecolor: colour("--accent")},
     uirevision: spec.revision,
   };
 }

@@ -65,8 +65,7 @@ class Line {
 }  // namespace
 
 std::string curves_csv(const Report& report) {
-  Line names("group", "seed", "run", "epoch",
-             "step", "seconds");
+  Line names("group", "seed", "run", "epoch", "step", "seconds");
   for (const Measure& metric : kMetrics) names.add(metric.key);
   std::string result = names.text();
   for (const Group& group : report.groups)
@@ -100,8 +99,7 @@ std::string final_csv(const Report& report) {
 
 std::string time_to_accuracy_csv(const Report& report) {
   Line names;
-  for (const char* name : {"target", "best_of", "group", "seeds", "reached"})
-    names.add(name);
+  for (const char* name : {"target", "best_of", "group", "seeds", "reached"}) names.add(name);
   names.add_estimate("epochs");
   names.add_estimate("seconds");
   for (const char* name : {"baseline", "relative_seconds", "relative_seconds_ci95_low",

@@ -28,8 +28,12 @@ matplotlib.rcParams.update({
     "grid.linewidth": 0.4, "grid.alpha": 0.4, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "legend.frameon": False, "legend.fontsize": 7, "legend.handlelength": 2.8,
     "svg.fonttype": "path", "svg.hashsalt": "decorr", "savefig.dpi": 300, "text.usetex": False,
-    "text.parse_math": False,
 })
+
+
+def plain_text(text):
+    """Dollars would begin a formula."""
+    return text.replace("$", r"\$")
 
 
 def known(values, factor=1.0):
@@ -60,7 +64,7 @@ def legend_below(figure, handles, names):
 
 def group_handles(groups):
     return ([Line2D([], [], **style(i)) for i in range(len(groups))],
-            [group["name"] for group in groups])
+            [plain_text(group["name"]) for group in groups])
 
 
 def accuracy(data, axis, label):
@@ -95,7 +99,7 @@ def energy(data):
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     figure, grid = pyplot.subplots(rows, columns, figsize=(max(COLUMN, 2.3 * columns), 2.1 * rows),
-                                   squeeze=False, sharex=True, sharey=True,
+                                   squeeze=False, sharey=True,
                                    constrained_layout=True)
     names = []
     for group, axes in zip(groups, grid.flat):
@@ -116,12 +120,11 @@ def energy(data):
                     axes.plot(layer[key]["epoch"], mean, linestyle=line,
                               color=shade[layer["path"]])
         axes.set_yscale("log")
-        axes.set_title(group["name"], fontsize=7)
+        axes.set_title(plain_text(group["name"]), fontsize=7)
+        axes.set_xlabel("epoch")
         only_whole_epochs(axes)
     for axes in grid[:, 0]:
         axes.set_ylabel("off-diagonal energy")
-    for axes in grid[-1]:
-        axes.set_xlabel("epoch")
     shown = names if len(names) <= MOST_IN_LEGEND else [names[0], names[-1]]
     handles = [Line2D([], [], color=shade[name]) for name in shown]
     handles += [Line2D([], [], color="grey", linestyle=line) for line in ("-", ":")]

@@ -12,7 +12,8 @@ namespace decorr::report {
 namespace {
 
 bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
-bool is_separator(char c) { return c == '-' || c == '_' || c == '.' || c == ' '; }
+bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
+bool is_separator(char c) { return c == '-' || c == '_' || c == ' '; }
 
 // Takes `ending` off `text` if it is there.
 bool drop(std::string& text, std::string_view ending) {
@@ -21,6 +22,13 @@ bool drop(std::string& text, std::string_view ending) {
     return false;
   text.resize(text.size() - ending.size());
   return true;
+}
+
+// Whether a digit that follows belongs to a number that `text` began: 1, 0. or 3e-.
+bool ends_in_a_number(const std::string& text) {
+  const std::size_t size = text.size();
+  return (size >= 1 && (is_digit(text[size - 1]) || text[size - 1] == '.')) ||
+         (size >= 3 && text[size - 1] == '-' && text[size - 2] == 'e' && is_digit(text[size - 3]));
 }
 
 void drop_separators(std::string& text) {
@@ -78,9 +86,8 @@ std::vector<std::string> names_of_settings(const std::vector<Group>& groups) {
     if (key == "decorrelation.method") return 2;
     return everywhere(key) ? 3 : 4;
   };
-  std::stable_sort(keys.begin(), keys.end(), [&](const std::string& a, const std::string& b) {
-    return rank(a) < rank(b);
-  });
+  std::stable_sort(keys.begin(), keys.end(),
+                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
   std::vector<std::string> names(groups.size());
   for (const std::string& key : keys) {
     const std::set<std::string> distinct(names.begin(), names.end());
@@ -117,9 +124,7 @@ void drop_common_words(std::vector<std::string>& names) {
 std::string without_seed(const std::string& name, std::int64_t seed) {
   std::string result = name;
   const bool numbered = drop(result, std::to_string(seed));
-  // A digit in front: the number is another one.
-  if (numbered && !result.empty() && std::isdigit(static_cast<unsigned char>(result.back())) != 0)
-    return name;
+  if (numbered && ends_in_a_number(result)) return name;
   std::string stem = result;
   drop_separators(stem);
   for (const std::string_view word : {"seed", "s"}) {

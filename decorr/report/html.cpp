@@ -8,10 +8,8 @@
 namespace decorr::report {
 namespace {
 
-constexpr const char* kNothing = "<span class=\"nothing\">–</span>";
-
 Cell numeric(std::string html, double value) {
-  if (!std::isfinite(value)) return {kNothing, "", true};
+  if (!std::isfinite(value)) return nothing_cell();
   return {std::move(html), fmt::format("{:.9g}", value), true};
 }
 
@@ -70,6 +68,8 @@ std::string fill(std::string_view text, const std::map<std::string, std::string>
 }
 
 Cell text_cell(const std::string& text) { return {escape(text), text, false}; }
+
+Cell nothing_cell() { return {"<span class=\"nothing\">–</span>", "", true}; }
 
 Cell percent_cell(double mean, double half) {
   std::string text = fmt::format("{:.2f} %", 100 * mean);

@@ -22,13 +22,16 @@ std::string fill(std::string_view text, const std::map<std::string, std::string>
 
 /// A cell of a table.
 struct Cell {
-  std::string html;          ///< escaped
-  std::string sort;          ///< what it is sorted by; empty: last
-  bool numeric = false;      ///< aligned to the right, sorted as a number
+  std::string html;      ///< escaped
+  std::string sort;      ///< what it is sorted by; empty: last
+  bool numeric = false;  ///< aligned to the right, sorted as a number
 };
 
 /// A cell with `text`, escaped and sorted by itself.
 Cell text_cell(const std::string& text);
+
+/// A cell for what is not known.
+Cell nothing_cell();
 
 /// A cell with a percentage of a fraction, `mean ± half`; `half` may be NaN.
 Cell percent_cell(double mean, double half);

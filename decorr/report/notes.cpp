@@ -61,9 +61,9 @@ std::set<std::string> values(const std::vector<Group>& groups, const std::string
 std::vector<std::string> notes(const std::vector<Group>& groups) {
   std::vector<std::string> result;
   if (const auto names = values(groups, "data.name"); names.size() > 1)
-    result.push_back(fmt::format(
-        "the runs are on different data sets, whose accuracies do not compare: {}",
-        fmt::join(names, ", ")));
+    result.push_back(
+        fmt::format("the runs are on different data sets, whose accuracies do not compare: {}",
+                    fmt::join(names, ", ")));
   for (const Group& group : groups) note_status(group, result);
   note_epochs(groups, result);
   if (const auto counts = values(groups, "train.threads"); counts.size() > 1)

@@ -2,6 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
 const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
+const mostEpochs = Math.max(...data.groups.flatMap(group => group.runs.map(run => run.seconds.length)));
 let printing = false;
 
 // Charts that share their series: the first has the legend, and what is hidden there is hidden in all.
@@ -27,7 +28,7 @@ class ChartSet {
       }));
       const layout = chartLayout(spec, {theme, width: chart.clientWidth});
       Plotly.react(chart, traces, layout, {
-        displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        displaylogo: false, displayModeBar: chart.clientWidth > 400, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
         toImageButtonOptions: {format: "svg", filename: spec.title},
       });
       if (i === 0 && !chart.linked) {
@@ -64,21 +65,24 @@ function theme() {
 function drawCurves() {
   const form = document.forms[0];
   const options = {axis: form.axis.value, band: form.band.value, seeds: form.seeds.checked};
+  const log = form.log.checked;
   const few = data.groups.length <= 8;
   curves.draw(data.metrics.map((metric, i) => ({
     title: metric.title, traces: metricTraces(data.groups, metric.key, options, theme()),
-    x: options.axis === "epoch" ? "epoch" : "training seconds", rangemode: options.axis === "epoch" ? "normal" : "tozero",
+    x: options.axis === "epoch" ? "epoch" : "training seconds", epochs: options.axis === "epoch" ? mostEpochs : 0,
+    log: log && /_loss$/.test(metric.key), rangemode: options.axis === "epoch" ? "normal" : "tozero",
     suffix: /_acc$|_top5$/.test(metric.key) ? " %" : "", legend: i === 0, names: data.groups.length,
-    height: i === 0 ? 420 : 300, unified: few && options.axis === "epoch", revision: options.axis,
+    height: i === 0 ? 420 : 300, unified: few && options.axis === "epoch", revision: `${options.axis} ${log}`,
   })), theme());
 }
 
 // What is measured of layers, a chart for each pair of measures.
 const LAYER_CHARTS = [
-  {title: "Off-diagonal energy: u solid, x dotted", keys: ["energy", "input_energy"], log: true},
+  {title: "Off-diagonal energy of u; dotted: of x", keys: ["energy", "input_energy"], log: true},
   {title: "Norm of R", keys: ["matrix_norm"]},
-  {title: "Updates: skipped solid, shortened dotted", keys: ["skipped", "shortened"], counts: true},
-  {title: "Angle to backpropagation (degrees): gradient solid, feedback dotted", keys: ["gradient_angle", "feedback_angle"]},
+  {title: "Skipped updates; dotted: shortened", keys: ["skipped", "shortened"], counts: true},
+  {title: "Angle to backpropagation, °; dotted: feedback",
+   keys: ["gradient_angle", "feedback_angle"]},
   {title: "Ratio of gradient norms", keys: ["norm_ratio"]},
 ];
 
@@ -90,7 +94,7 @@ function drawLayers() {
   const shown = LAYER_CHARTS.filter(chart => chart.keys.some(key =>
     values(key).some(value => chart.counts ? value > 0 : value !== null)));
   layers.draw(shown.map((chart, i) => ({
-    ...chart, traces: layerTraces(group, chart.keys, titles, theme()), x: "epoch", legend: i === 0,
+    ...chart, traces: layerTraces(group, chart.keys, titles, theme()), x: "epoch", epochs: mostEpochs, legend: i === 0,
     names: group.layers.length, height: i === 0 ? 380 : 280, revision: group.name,
   })), theme());
   const note = [];

@@ -26,9 +26,7 @@ class Row {
     check(found->is_number() || found->is_null(), key);
     return found->is_null() ? kUnknown : found->get<double>();
   }
-  double number(const char* key, bool required = true) const {
-    return number(row_, key, required);
-  }
+  double number(const char* key, bool required = true) const { return number(row_, key, required); }
 
   std::int64_t count(const char* key) const {
     const auto found = row_.find(key);

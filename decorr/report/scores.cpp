@@ -26,9 +26,8 @@ const Epoch& best_epoch(const Run& run, bool by_validation) {
         by_validation ? epoch.values[kValidationLoss] : -epoch.values[kTestAccuracy];
     return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
   };
-  return *std::min_element(
-      run.epochs.begin(), run.epochs.end(),
-      [&](const Epoch& a, const Epoch& b) { return badness(a) < badness(b); });
+  return *std::min_element(run.epochs.begin(), run.epochs.end(),
+                           [&](const Epoch& a, const Epoch& b) { return badness(a) < badness(b); });
 }
 
 Score score(const Group& group) {

@@ -24,9 +24,7 @@ Cell name_cell(const Report& report, const Group& group) {
   return cell;
 }
 
-Cell count_cell(std::size_t count) {
-  return {std::to_string(count), std::to_string(count), true};
-}
+Cell count_cell(std::size_t count) { return {std::to_string(count), std::to_string(count), true}; }
 
 std::string epochs_of(const Group& group) {
   std::size_t fewest = group.epochs();
@@ -37,15 +35,38 @@ std::string epochs_of(const Group& group) {
 
 Cell ratio_cell(const TimeToAccuracy& time) {
   const Ratio& ratio = time.relative;
-  if (!std::isfinite(ratio.value)) return number_cell(kUnknown, kUnknown);
+  if (!std::isfinite(ratio.value)) return nothing_cell();
   std::string html = fmt::format("{:.2f}", ratio.value);
   if (std::isfinite(ratio.low))
     html += fmt::format(" <span class=\"error\">[{:.2f}, {:.2f}]</span>", ratio.low, ratio.high);
   html += fmt::format(" <span class=\"detail\">of {}{}</span>", escape(time.baseline),
-                      ratio.pairs == 0 ? ", seeds not paired"
-                                       : fmt::format(", {} pair{}", ratio.pairs,
-                                                     ratio.pairs == 1 ? "" : "s"));
+                      ratio.pairs == 0
+                          ? ", seeds not paired"
+                          : fmt::format(", {} pair{}", ratio.pairs, ratio.pairs == 1 ? "" : "s"));
   return {html, fmt::format("{:.9g}", ratio.value), true};
+}
+
+// Whether groups that have the setting disagree about it.
+bool has_several_values(const Report& report, const std::string& key) {
+  std::set<std::string> values;
+  for (const Group& group : report.groups) values.insert(group.setting(key));
+  values.erase("");
+  return values.size() > 1;
+}
+
+std::string settings_by_group(const Report& report, const std::vector<std::string>& keys) {
+  std::vector<std::string> titles = {"Key"};
+  for (const Group& group : report.groups) titles.push_back(group.name);
+  std::string body;
+  for (const std::string& key : keys) {
+    std::vector<Cell> cells = {text_cell(key)};
+    for (const Group& group : report.groups) {
+      const std::string value = group.setting(key);
+      cells.push_back(value.empty() ? nothing_cell() : text_cell(value));
+    }
+    body += row(cells);
+  }
+  return table("settings", head(titles) + "<tbody>\n" + body + "</tbody>\n");
 }
 
 }  // namespace
@@ -55,9 +76,14 @@ std::string score_table(const Report& report) {
   for (const Group& group : report.groups) scores.push_back(score(group));
   const bool top5 = std::any_of(scores.begin(), scores.end(),
                                 [](const Score& score) { return score.top5.count > 0; });
-  std::vector<std::string> titles = {"Group", "Seeds", "Epochs", "Last test accuracy",
-                                     "Best-epoch test accuracy", "Training accuracy",
-                                     "Seconds an epoch", "Seconds in all"};
+  std::vector<std::string> titles = {"Group",
+                                     "Seeds",
+                                     "Epochs",
+                                     "Last test accuracy",
+                                     "Best-epoch test accuracy",
+                                     "Training accuracy",
+                                     "Seconds an epoch",
+                                     "Seconds in all"};
   if (top5) titles.insert(titles.begin() + 4, "Last top-5 accuracy");
   std::string body;
   bool picked_on_test = false;
@@ -81,11 +107,13 @@ std::string score_table(const Report& report) {
     body += row(cells);
   }
   std::string html = table("sortable", head(titles) + "<tbody>\n" + body + "</tbody>\n");
-  html += "<p class=\"legend\">Mean ± standard error over seeds, after each run’s last epoch. The "
-          "best epoch is the one with the lowest validation loss.";
+  html +=
+      "<p class=\"legend\">Mean ± standard error over seeds, after each run’s last epoch. The "
+      "best epoch is the one with the lowest validation loss.";
   if (picked_on_test)
-    html += " <sup>†</sup> Without validation images the best epoch is picked on the test set, "
-            "which flatters.";
+    html +=
+        " <sup>†</sup> Without validation images the best epoch is picked on the test set, "
+        "which flatters.";
   return html + "</p>\n";
 }
 
@@ -96,13 +124,16 @@ std::string time_table(const Report& report) {
   std::string content = head(titles);
   for (const Target& target : report.targets) {
     content += fmt::format(
-        "<tbody>\n<tr class=\"target\"><th scope=\"rowgroup\" colspan=\"{}\">{} %{}</th></tr>\n",
-        titles.size(), significant(100 * target.accuracy),
+        "<tbody>\n<tr class=\"target\"><th scope=\"rowgroup\" colspan=\"{}\">{:.4g} "
+        "%{}</th></tr>\n",
+        titles.size(), 100 * target.accuracy,
         target.origin.empty()
             ? ""
             : fmt::format(" <span class=\"detail\">best of {}</span>", escape(target.origin)));
     for (const Group& group : report.groups) {
       const TimeToAccuracy time = time_to_accuracy(group, report.groups, target.accuracy);
+      if (!target.origin.empty() && group.name != target.origin && time.baseline != target.origin)
+        continue;
       content += row({name_cell(report, group),
                       {fmt::format("{} of {} seeds", time.reached, time.runs),
                        std::to_string(time.reached), true},
@@ -116,21 +147,16 @@ std::string time_table(const Report& report) {
 }
 
 std::string difference_table(const Report& report) {
-  const std::vector<std::string> keys = differing_keys(report.groups);
-  if (keys.empty()) return "<p>The groups have the same settings.</p>\n";
-  std::vector<std::string> titles = {"Key"};
-  for (const Group& group : report.groups) titles.push_back(group.name);
-  std::string body;
-  for (const std::string& key : keys) {
-    std::vector<Cell> cells = {text_cell(key)};
-    for (const Group& group : report.groups) {
-      const std::string value = group.setting(key);
-      cells.push_back(value.empty() ? number_cell(kUnknown, kUnknown) : text_cell(value));
-      cells.back().numeric = false;
-    }
-    body += row(cells);
-  }
-  return table("settings", head(titles) + "<tbody>\n" + body + "</tbody>\n");
+  std::vector<std::string> keys, partly;
+  for (const std::string& key : differing_keys(report.groups))
+    (has_several_values(report, key) ? keys : partly).push_back(key);
+  std::string html = keys.empty() ? "<p>The groups have the same settings.</p>\n"
+                                  : settings_by_group(report, keys);
+  // Such keys follow from others: a plain layer has no rate of decorrelation.
+  if (!partly.empty())
+    html += "<details>\n<summary>What only some groups have</summary>\n" +
+            settings_by_group(report, partly) + "</details>\n";
+  return html;
 }
 
 std::string common_settings(const Report& report) {
@@ -157,8 +183,9 @@ std::string run_table(const Report& report) {
                    count_cell(run.epochs.size()),
                    number_cell(run.epochs.back().seconds, kUnknown),
                    text_cell(run.path.string())});
-  return table("sortable", head({"Group", "Seed", "Status", "Epochs", "Training seconds", "Folder"}) +
-                               "<tbody>\n" + body + "</tbody>\n");
+  return table("sortable",
+               head({"Group", "Seed", "Status", "Epochs", "Training seconds", "Folder"}) +
+                   "<tbody>\n" + body + "</tbody>\n");
 }
 
 }  // namespace decorr::report

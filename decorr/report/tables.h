@@ -10,7 +10,8 @@ namespace decorr::report {
 /// Where each group ended: one row a group.
 std::string score_table(const Report& report);
 
-/// How long each group takes to each target: one body a target, one row a group.
+/// How long each group takes to each target: one body a target, one row a group. The best of a
+/// plain group is a target for it and those that are compared with it.
 std::string time_table(const Report& report);
 
 /// The settings in which the groups differ: one row a key, one column a group. A sentence if they

@@ -23,9 +23,8 @@ std::vector<double> logarithms(const std::vector<double>& values) {
 // Settings outside [decorrelation] in which two groups differ.
 std::int64_t distance(const Group& a, const Group& b) {
   const std::vector<std::string> keys = differing_keys({a, b});
-  return std::count_if(keys.begin(), keys.end(), [](const std::string& key) {
-    return key.rfind("decorrelation.", 0) != 0;
-  });
+  return std::count_if(keys.begin(), keys.end(),
+                       [](const std::string& key) { return key.rfind("decorrelation.", 0) != 0; });
 }
 
 // Seconds until each run is there, by seed.
@@ -81,11 +80,11 @@ Ratio unpaired_ratio(const std::vector<double>& seconds, const std::vector<doubl
   if (!std::isfinite(variance)) return result;
   double half_width = 0;
   if (variance > 0) {  // Welch and Satterthwaite's degrees of freedom, rounded down
-    const double freedom = variance * variance /
-                           (va * va / static_cast<double>(a.count - 1) +
-                            vb * vb / static_cast<double>(b.count - 1));
-    half_width = student_quantile(static_cast<std::size_t>(std::max(1.0, freedom))) *
-                 std::sqrt(variance);
+    const double freedom =
+        variance * variance /
+        (va * va / static_cast<double>(a.count - 1) + vb * vb / static_cast<double>(b.count - 1));
+    half_width =
+        student_quantile(static_cast<std::size_t>(std::max(1.0, freedom))) * std::sqrt(variance);
   }
   result.low = std::exp(log_ratio - half_width);
   result.high = std::exp(log_ratio + half_width);

@@ -40,11 +40,11 @@ struct Ratio {
 /// How long a group takes to a target.
 struct TimeToAccuracy {
   std::size_t runs = 0;
-  std::size_t reached = 0;    ///< runs that got there
-  Estimate epochs;            ///< of those
-  Estimate seconds;           ///< of training, of those
-  std::string baseline;       ///< the plain group compared with; empty if there is none
-  Ratio relative;             ///< seconds in units of the baseline's
+  std::size_t reached = 0;  ///< runs that got there
+  Estimate epochs;          ///< of those
+  Estimate seconds;         ///< of training, of those
+  std::string baseline;     ///< the plain group compared with; empty if there is none
+  Ratio relative;           ///< seconds in units of the baseline's
 };
 
 /// What `group` is compared with: the plain group among `groups` with the same data and learning

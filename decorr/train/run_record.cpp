@@ -16,11 +16,10 @@ nlohmann::ordered_json read_summary(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return {};
   auto summary =
       nlohmann::ordered_json::parse(io::read_file(file), nullptr, /*allow_exceptions=*/false);
-  check_runtime(summary.is_object() && summary.contains("status") &&
-                    summary["status"].is_string() && summary.contains("epochs") &&
-                    summary["epochs"].is_number_integer(),
-                "damaged summary, {}, delete it and resume the run to have it written again",
-                file.string());
+  check_runtime(
+      summary.is_object() && summary.contains("status") && summary["status"].is_string() &&
+          summary.contains("epochs") && summary["epochs"].is_number_integer(),
+      "damaged summary, {}, delete it and resume the run to have it written again", file.string());
   return summary;
 }
 

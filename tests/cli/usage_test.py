@@ -6,7 +6,8 @@ import pytest
 from support import check_only_error, check_success, decorr
 
 COMMANDS = [[], ["train"], ["eval"], ["data"], ["data", "list"], ["data", "info"], ["info"],
-            ["bench"], ["bench", "step"], ["bench", "kernels"], ["bench", "loader"]]
+            ["bench"], ["bench", "step"], ["bench", "kernels"], ["bench", "loader"],
+            ["report"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -110,8 +110,7 @@ TEST_F(RunRecordTest, ListsTheSettingsThatHaveAnEffect) {
   EXPECT_EQ(value("optimizer.lr"), "0.25");
   EXPECT_EQ(value("model.type"), "\"mlp\"");
   EXPECT_EQ(value("optimizer.momentum"), "none");
-  EXPECT_EQ(value("decorrelation.layers"),
-            "[{pattern = \"layers.0\", lr = 0.5, gain = \"none\"}]");
+  EXPECT_EQ(value("decorrelation.layers"), "[{pattern = \"layers.0\", lr = 0.5, gain = \"none\"}]");
 }
 
 }  // namespace
