@@ -126,7 +126,7 @@ function chartLayout(spec, look) {
     font: {family: "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: 12, color: colour("--ink")},
     margin: {l: 56, r: 16, t: 40, b: 44}, showlegend: spec.legend,
     legend: narrow ? {orientation: "h", y: -0.2, yanchor: "top"} : {x: 1.01, y: 1},
-    hovermode: spec.unified ? "x unified" : "closest",
+    hovermode: spec.unified ? "x unified" : "closest", hoverdistance: spec.unified ? -1 : 20,
     hoverlabel: {bgcolor: colour("--raised"), bordercolor: colour("--line"), font: {color: colour("--ink")},
                  namelength: -1},
     xaxis: {...axis, title: {text: spec.x, standoff: 8}, rangemode: spec.rangemode || "normal",
