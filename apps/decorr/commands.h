@@ -19,6 +19,7 @@ void add_data(CLI::App& program, int& exit_code);
 void add_data_fetch(CLI::App& data_command, int& exit_code);
 void add_info(CLI::App& program, int& exit_code);
 void add_bench(CLI::App& program, int& exit_code);
+void add_report(CLI::App& program, int& exit_code);
 
 /// Something the user gave is wrong: reported with exit code 2.
 class BadInput : public std::runtime_error {

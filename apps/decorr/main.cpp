@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   add_data(program, exit_code);
   add_info(program, exit_code);
   add_bench(program, exit_code);
+  add_report(program, exit_code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::CallForHelp& request) {

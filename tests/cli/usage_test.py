@@ -5,7 +5,7 @@ import re
 import pytest
 from support import check_only_error, check_success, decorr
 
-COMMANDS = [[], ["train"], ["sweep"], ["eval"], ["data"], ["data", "list"], ["data", "info"],
+COMMANDS = [[], ["train"], ["sweep"], ["eval"], ["report"], ["data"], ["data", "list"], ["data", "info"],
             ["data", "fetch"], ["info"], ["bench"], ["bench", "step"], ["bench", "kernels"],
             ["bench", "loader"]]
 
