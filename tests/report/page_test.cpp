@@ -26,7 +26,8 @@ constexpr const char* kNasty = "</script><b>&\"'";
 Report nasty_report() {
   Report report;
   report.title = kNasty;
-  report.groups = {{kNasty, {make_run(kNasty, 1, {0.5})}}, {"dec", {make_run("d", 1, {0.6}, "copi")}}};
+  report.groups = {{kNasty, {make_run(kNasty, 1, {0.5})}},
+                   {"dec", {make_run("d", 1, {0.6}, "copi")}}};
   report.groups[0].runs[0].settings["data.root"] = kNasty;
   report.notes = {kNasty};
   report.targets = {{0.5, kNasty}};
@@ -62,7 +63,8 @@ TEST(ReportPage, EscapesWhateverIsWrittenByOthers) {
   EXPECT_THAT(page, Not(HasSubstr("<b>")));
   EXPECT_THAT(page, HasSubstr("<title>&lt;/script&gt;&lt;b&gt;&amp;&quot;&#39;</title>"));
   std::size_t scripts = 0;
-  for (auto at = page.find("</script>"); at != std::string::npos; at = page.find("</script>", at + 1))
+  for (auto at = page.find("</script>"); at != std::string::npos;
+       at = page.find("</script>", at + 1))
     ++scripts;
   EXPECT_EQ(scripts, 3U);
   EXPECT_THAT(page, Not(HasSubstr("{{")));
@@ -151,8 +153,9 @@ TEST(ReportCsv, HasARowForEach) {
 TEST(ReportCsv, WritesFourFiles) {
   const TemporaryFolder folder;
   write_csv(nasty_report(), folder / "new/tables");
-  EXPECT_THAT(names_in(folder / "new/tables"),
-              testing::ElementsAre("curves.csv", "final.csv", "layers.csv", "time_to_accuracy.csv"));
+  EXPECT_THAT(
+      names_in(folder / "new/tables"),
+      testing::ElementsAre("curves.csv", "final.csv", "layers.csv", "time_to_accuracy.csv"));
   write_text(folder / "file", "text");
   EXPECT_THROW(write_csv(nasty_report(), folder / "file/inside"), std::runtime_error);
 }

@@ -138,8 +138,7 @@ TEST(ReportTime, OnePairHasARatioWithoutAnInterval) {
 // Logarithms {0, 2} and {0, 0, 3}: means 1 and 1; squared standard errors 1 and 1; freedom
 // 4 / (1/1 + 1/2) = 2.67, rounded down 2, t = 4.3027.
 TEST(ReportTime, ComparesWithoutPairsByWelch) {
-  const Ratio ratio =
-      unpaired_ratio({1, std::exp(2.0)}, {1, 1, std::exp(3.0)});
+  const Ratio ratio = unpaired_ratio({1, std::exp(2.0)}, {1, 1, std::exp(3.0)});
   EXPECT_NEAR(std::log(ratio.value), 0, 1e-12);
   EXPECT_NEAR(std::log(ratio.high), 4.3027 * std::sqrt(2.0), 1e-4);
   EXPECT_NEAR(std::log(ratio.low), -4.3027 * std::sqrt(2.0), 1e-4);
@@ -182,8 +181,8 @@ TEST(ReportTargets, AreRoundAndTheBestOfPlainGroups) {
   const std::vector<Target> targets = default_targets(groups());
   std::vector<double> accuracies;
   for (const Target& target : targets) accuracies.push_back(target.accuracy);
-  EXPECT_THAT(accuracies, testing::Pointwise(testing::DoubleNear(1e-9),
-                                             {0.5, 0.6, 0.7, 0.75, 0.8, 0.9}));
+  EXPECT_THAT(accuracies,
+              testing::Pointwise(testing::DoubleNear(1e-9), {0.5, 0.6, 0.7, 0.75, 0.8, 0.9}));
   EXPECT_EQ(targets[3].origin, "plain");
   EXPECT_EQ(targets[0].origin, "");
 }
