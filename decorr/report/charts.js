@@ -73,7 +73,7 @@ function meanTrace(curve, axis, kind, factor, look, runs, unit) {
     x: curve[axis], y: scaled(curve.mean, factor), customdata: detail,
     line: {color: look.color, dash: look.dash, width: 2},
     marker: {color: look.color, symbol: look.symbol, size: 6},
-    hovertemplate: `%{y:.4~f}%{customdata[0]}${unit}<br>epoch %{customdata[2]}, %{customdata[3]:.3~s} s, ` +
+    hovertemplate: `%{y:${unit ? ".2f" : ".4~g"}}%{customdata[0]}${unit}<br>epoch %{customdata[2]}, %{customdata[3]:.3~s} s, ` +
                    "%{customdata[1]} seeds",
   };
 }
@@ -83,7 +83,7 @@ function seedTraces(group, key, axis, factor, look, unit) {
     type: "scatter", mode: "lines", y: scaled(run[key], factor),
     x: axis === "seconds" ? run.seconds : run.seconds.map((_, i) => i + 1),
     line: {color: look.color, width: 0.8}, opacity: 0.7, showlegend: false,
-    hovertemplate: `%{y:.4~f}${unit}, seed ${run.seed}`,
+    hovertemplate: `%{y:${unit ? ".2f" : ".4~g"}}${unit}, seed ${run.seed}`,
   }));
 }
 
@@ -117,12 +117,13 @@ function layerTraces(group, keys, titles, theme) {
 function chartLayout(spec, look) {
   const style = getComputedStyle(document.documentElement);
   const colour = name => style.getPropertyValue(name).trim();
-  const axis = {gridcolor: colour("--line"), zeroline: false, linecolor: colour("--line"), automargin: true};
+  const axis = {gridcolor: colour("--line"), zeroline: false, linecolor: colour("--line"), automargin: true,
+                spikecolor: colour("--soft"), spikethickness: 1, spikedash: "dot"};
   const narrow = look.width < 640;
   return {
     title: {text: spec.title, x: 0, xref: "paper", xanchor: "left", font: {size: 14}}, width: look.width,
     height: spec.legend && narrow ? spec.height + 22 * spec.names : spec.height,
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    paper_bgcolor: colour("--paper"), plot_bgcolor: colour("--paper"),
     font: {family: "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: 12, color: colour("--ink")},
     margin: {l: 56, r: 16, t: 40, b: 44}, showlegend: spec.legend,
     legend: narrow ? {orientation: "h", y: -0.2, yanchor: "top"} : {x: 1.01, y: 1},
@@ -131,7 +132,7 @@ function chartLayout(spec, look) {
                  namelength: -1},
     xaxis: {...axis, title: {text: spec.x, standoff: 8}, rangemode: spec.rangemode || "normal",
             nticks: spec.epochs ? Math.min(spec.epochs, 10) : 0},
-    yaxis: {...axis, type: spec.log ? "log" : "linear", ticksuffix: spec.suffix || "",
+    yaxis: {...axis, showspikes: false, type: spec.log ? "log" : "linear", ticksuffix: spec.suffix || "",
             exponentformat: "power", dtick: spec.log ? "D2" : undefined},
     modebar: {bgcolor: "rgba(0,0,0,0)", color: colour("--line"), activecolor: colour("--accent")},
     uirevision: spec.revision,

@@ -11,10 +11,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A run writes its configuration, then checkpoints, and metrics at the end of its first epoch.
+// A run locks its folder and writes its configuration, and metrics at the end of its first epoch.
 bool is_run(const fs::path& path) {
   return fs::exists(path / "config.toml") &&
-         (fs::exists(path / "metrics.jsonl") || fs::exists(path / "checkpoints"));
+         (fs::exists(path / "metrics.jsonl") || fs::exists(path / "lock"));
 }
 
 void find_runs(const fs::path& folder, std::vector<fs::path>& found) {

@@ -95,9 +95,13 @@ TEST(ReportCollect, LeavesOutRunsWithoutAnEpoch) {
   EXPECT_THAT(error_of<std::invalid_argument>([&] { collect({folder.path()}); }),
               HasSubstr("no run has a whole epoch yet"));
   write_run(folder / "done", 1, {0.5});
+  write_text(folder / "locked/config.toml", "");
+  write_text(folder / "locked/lock", "");
+  write_text(folder / "no run/config.toml", "");
   const Collection found = collect({folder.path()});
   EXPECT_EQ(found.runs.size(), 1U);
-  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("begun has no whole epoch yet")));
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("begun has no whole epoch yet (completed)"),
+                                       HasSubstr("locked has no whole epoch yet (killed)")));
 }
 
 TEST(ReportCollect, RefusesWhatHoldsNoRun) {
