@@ -3,6 +3,10 @@
 #include "decorr/data/numpy_arrays.h"
 #include "decorr/data/source.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace decorr::data {
 namespace {
 
@@ -37,13 +41,10 @@ Source cifar(DatasetInfo info, const CifarFiles& files, const std::string& unpac
 
 std::string tiny_imagenet_obstacle(const fs::path& folder) {
   std::error_code ignored;
-  const std::string files = lacking(folder, {"wnids.txt"});
-  if (!files.empty()) return files;
-  for (const char* part : {"train", "val"})
-    if (!fs::is_directory(folder / part, ignored)) return fmt::format("lacks {}/", part);
-  return fs::exists(folder / "val" / "val_annotations.txt", ignored)
-             ? ""
-             : "lacks val/val_annotations.txt";
+  if (!fs::is_directory(folder, ignored)) return "no such folder";
+  for (const char* part : {"wnids.txt", "train", "val/val_annotations.txt"})
+    if (!fs::exists(folder / part, ignored)) return fmt::format("lacks {}", part);
+  return "";
 }
 
 std::string image_folder_obstacle(const fs::path& folder) {
