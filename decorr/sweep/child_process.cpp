@@ -43,6 +43,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
   std::vector<std::string> words{"decorr"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   const int input = ::open("/dev/null", O_RDWR | O_CLOEXEC);

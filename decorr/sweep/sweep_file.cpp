@@ -19,7 +19,7 @@ using train::ConfigError;
 using train::Node;
 using train::Range;
 
-// Reads the keys of `table` that `keys` names; `prefix` is that of their names.
+// Reads those of `keys` that `table` has.
 void read_keys(const Node& table, const std::vector<Binding>& keys) {
   for (const Binding& key : keys)
     if (const Node* node = table.find(key.leaf())) train::read_value(key, *node);
@@ -52,8 +52,8 @@ std::vector<std::string> read_group_by(const Node& node) {
   std::vector<std::string> keys;
   const auto text = [](const Node& item) { return item.type == "string"; };
   if (node.type != "list" || !std::all_of(node.items.begin(), node.items.end(), text))
-    throw ConfigError("\"sweep.group_by\" must be a list of strings", node.place,
-                      "write group_by = [\"variant\"], or keys such as \"learning.rule\"");
+    throw ConfigError(R"("sweep.group_by" must be a list of strings)", node.place,
+                      R"(write group_by = ["variant"], or keys such as "learning.rule")");
   for (const Node& item : node.items) {
     keys.push_back(std::get<std::string>(item.scalar));
     if (keys.back() == "variant") continue;
@@ -78,11 +78,10 @@ void read_sweep_table(const Node& table, SweepFile& file) {
   file.seeds = read_seeds(table, "sweep.");
   for (const char* name : {"trials", "seed"})
     if (const Node* node = table.find(name); node != nullptr && file.method != "random")
-      throw ConfigError(
-          fmt::format("\"sweep.{}\" has no effect with sweep.method = \"grid\"", name), node->place,
-          "remove it or set sweep.method = \"random\"");
+      throw ConfigError(fmt::format(R"("sweep.{}" has no effect with sweep.method = "grid")", name),
+                        node->place, "remove it or set sweep.method = \"random\"");
   if (file.method == "random" && table.find("trials") == nullptr)
-    throw ConfigError("\"sweep.trials\" is missing, which sweep.method = \"random\" needs",
+    throw ConfigError(R"("sweep.trials" is missing, which sweep.method = "random" needs)",
                       table.place, "add trials = NUMBER, the draws for each variant");
 }
 

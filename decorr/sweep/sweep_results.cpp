@@ -79,6 +79,7 @@ std::string csv_cell(const std::string& text) {
 
 std::string csv_line(const std::vector<std::string>& cells) {
   std::vector<std::string> safe;
+  safe.reserve(cells.size());
   for (const std::string& cell : cells) safe.push_back(csv_cell(cell));
   return fmt::format("{}\n", fmt::join(safe, ","));
 }
