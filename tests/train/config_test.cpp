@@ -382,5 +382,19 @@ TEST_F(ConfigFile, MustBeAReadableTextFile) {
   EXPECT_THAT(message(write(std::string((1 << 20) + 1, '#'))), HasSubstr("larger than 1 MiB"));
 }
 
+// A mistake in a file that is shipped would be found only by who runs it.
+TEST(Config, TheConfigurationsOfTheProjectAreRead) {
+  int count = 0;
+  const std::filesystem::path configs = std::filesystem::path(DECORR_SOURCE_DIR) / "configs";
+  for (const std::filesystem::path& folder : {configs, configs / "paper"})
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (!entry.is_regular_file()) continue;
+      SCOPED_TRACE(entry.path().string());
+      EXPECT_NO_THROW(load_config(entry.path().string()));
+      ++count;
+    }
+  EXPECT_GE(count, 10);
+}
+
 }  // namespace
 }  // namespace decorr::train
