@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from turns import (ROOT, BadUsage, Failure, LineParser, cell, cifar10_folder, divided, exit_code_of,
@@ -33,8 +34,12 @@ def our_epoch(arguments: argparse.Namespace, settings: list[str]) -> float:
         for setting in ["train.epochs=1", "train.keep=1", f"train.threads={arguments.threads}",
                         f"data.root={arguments.data}", *settings]:
             command += ["--set", setting]
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                check=False)
+        try:
+            result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                    check=False)
+        except OSError as error:
+            raise BadUsage(f"cannot start the program ({error.strerror}), {arguments.program}, "
+                           "check that it is built for this machine") from None
         if result.returncode != 0:
             raise Failure(result.stderr.strip().replace("decorr: error: ", "") or "decorr train failed")
         row = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
@@ -50,17 +55,27 @@ def their_epoch(arguments: argparse.Namespace, decor_lr: float) -> tuple[float, 
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of an epoch of each program in each round; every other round goes through them backwards."""
     names = ["authors, decorrelated", "authors, decorrelated, with metrics of the training set",
              "authors, plain", *OURS]
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(arguments.rounds):
-        print(f"[{turn + 1}/{arguments.rounds}] an epoch of each program", file=sys.stderr, flush=True)
+
+    def authors_decorrelated():
         epoch, metrics = their_epoch(arguments, 1e-5)
         seconds[names[0]].append(epoch)
         seconds[names[1]].append(epoch + metrics)
+
+    def authors_plain():
         seconds[names[2]].append(their_epoch(arguments, 0)[0])
-        for name, settings in OURS.items():
-            seconds[name].append(our_epoch(arguments, settings))
+
+    def ours(name: str):
+        seconds[name].append(our_epoch(arguments, OURS[name]))
+
+    turns = [authors_decorrelated, authors_plain, *(partial(ours, name) for name in OURS)]
+    for turn in range(arguments.rounds):
+        print(f"[{turn + 1}/{arguments.rounds}] an epoch of each program", file=sys.stderr, flush=True)
+        for take in turns[::1 if turn % 2 == 0 else -1]:
+            take()
     return seconds
 
 

@@ -42,7 +42,7 @@ while [ $# -gt 0 ]; do
       ;;
     --via)
       [ $# -gt 1 ] || die "--via needs web or npm, command line, see --help"
-      via=$2
+      case "$2" in web | npm) via=$2 ;; *) die "--via must be web or npm, got $2, command line, see --help" ;; esac
       shift
       ;;
     -h | --help) usage; exit 0 ;;
