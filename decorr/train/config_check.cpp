@@ -56,6 +56,12 @@ void check_layer(const LayerDecorrelation& layer, const Node& node, const Config
   }
 }
 
+// Whether the network has batch normalization; the key may be left over from another type.
+bool normalizes_batches(const ModelConfig& model) {
+  return model.batch_norm &&
+         (model.type == "mlp" || model.type == "convnet" || model.type == "resnet18");
+}
+
 }  // namespace
 
 void check_effects(const Config& config, const GivenKeys& given) {
@@ -87,7 +93,7 @@ void check_combinations(const Config& config, const GivenKeys& given,
     throw ConfigError("\"optimizer.nesterov\" has no effect without momentum",
                       place("optimizer.nesterov"), "set optimizer.momentum, 0.9 say");
 
-  if (config.learning.rule == "node-perturbation" && config.model.batch_norm)
+  if (config.learning.rule == "node-perturbation" && normalizes_batches(config.model))
     throw ConfigError("node-perturbation cannot train through batch normalization",
                       place("learning.rule"),
                       "set model.batch_norm = false or learning.rule = \"weight-perturbation\"");

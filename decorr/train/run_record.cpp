@@ -33,6 +33,10 @@ RunStatus status_of(const RunRecord& record, const std::filesystem::path& file) 
       {"diverged", RunStatus::kDiverged},
       {"interrupted", RunStatus::kInterrupted}};
   const auto name = record.summary["status"].get<std::string>();
+  // A completed run that was resumed with more epochs and killed before the first of them ended.
+  if (name == "completed" &&
+      record.epochs.size() < static_cast<std::size_t>(record.config.train.epochs))
+    return RunStatus::kKilled;
   const auto found = known.find(name);
   check_runtime(found != known.end(), "unknown status \"{}\", {}, use the version that wrote it",
                 name, file.string());

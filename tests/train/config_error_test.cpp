@@ -243,6 +243,16 @@ TEST(ConfigError, ModelKeysBelongToTheirTypes) {
   EXPECT_EQ(error("[model]\nhidden = [8]", {"model.type=convnet"}), "accepted");
 }
 
+TEST(ConfigError, NodePerturbationCannotTrainThroughBatchNormalization) {
+  const std::string normalized =
+      "[model]\nbatch_norm = true\n[learning]\nrule = \"node-perturbation\"";
+  EXPECT_THAT(error(normalized), HasSubstr("cannot train through batch normalization, a.toml:4"));
+  // The key has no effect there.
+  EXPECT_EQ(error(normalized, {"model.type=recurrent"}), "accepted");
+  EXPECT_THAT(error(normalized, {"model.type=transformer"}),
+              HasSubstr("the transformer's normalizations and positions"));
+}
+
 TEST(ConfigError, SchedulesNeedTheirLength) {
   EXPECT_EQ(
       error("[optimizer]\nschedule = \"step\""),

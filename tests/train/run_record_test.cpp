@@ -20,6 +20,7 @@ class RunRecordTest : public testing::Test {
  protected:
   void SetUp() override {
     config_.optimizer.lr = 0.25;
+    config_.train.epochs = 2;
     io::write_file_atomically(folder_ / "config.toml", to_toml(config_));
   }
 
@@ -67,6 +68,11 @@ TEST_F(RunRecordTest, KnowsARunThatWasKilled) {
   write_epochs(2);
   EXPECT_EQ(read().status, RunStatus::kKilled);
   write_summary("interrupted", 1);  // resumed after an interrupt, then killed
+  EXPECT_EQ(read().status, RunStatus::kKilled);
+  write_summary("completed", 2);
+  EXPECT_EQ(read().status, RunStatus::kCompleted);
+  config_.train.epochs = 3;  // resumed with one more epoch, then killed in it
+  io::write_file_atomically(folder_ / "config.toml", to_toml(config_));
   EXPECT_EQ(read().status, RunStatus::kKilled);
 }
 
