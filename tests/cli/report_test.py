@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from support import (check_error, check_only_error, check_success, decorr, kill, snapshot,
+from support import (check_error, check_only_error, check_success, decorr, kill, rows, snapshot,
                      start_until_checkpoint, train, wait_for, write_config, write_data)
 
 FIGURES = ["accuracy_by_epoch", "accuracy_by_seconds", "energy", "loss"]
@@ -129,6 +129,38 @@ def test_bad_input_is_exit_2_and_writes_nothing(tree, tmp_path):
     (tmp_path / "file").touch()
     check_only_error(report(tree, "--csv", tmp_path / "file", cwd=out), 2, "not a folder", "--csv")
     assert list(out.iterdir()) == []
+
+
+def test_final_runs_of_a_sweep_are_called_what_its_variants_are(tree, tmp_path):
+    for method, name in (("none", "plain-optimizer.lr=0.0003"), ("norm-preserving", "plain-dec")):
+        for seed in (1, 2):
+            shutil.copytree(tree / "runs" / f"{method}-{seed}",
+                            tmp_path / "final" / f"{name}-seed={seed}")
+    result = check_success(decorr("report", tmp_path / "final", "-o", tmp_path / "page.html"))
+    assert result.stdout.splitlines()[:2] == ["plain-dec: 2 runs", "plain: 2 runs"]
+    assert result.stderr == ""
+
+
+def test_a_seed_that_diverges_at_once_counts(tree, tmp_path):
+    shutil.copytree(tree / "runs", tmp_path / "runs")
+    config = write_config(tmp_path / "wild.toml", tree / "data", decorrelation={"method": "none"},
+                          optimizer={"name": "sgd", "lr": 1e30})
+    run = tmp_path / "runs" / "none-3"
+    assert train(config, run, "--set", "seed=3").returncode == 3
+    assert not rows(run)
+    # Only its name and its seed shall tell it apart.
+    shutil.copy(tree / "runs" / "none-1" / "config.toml", run / "config.toml")
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text.replace("seed = 1", "seed = 3", 1))
+    result = check_success(report(tmp_path, "-o", tmp_path / "page.html", "--csv", tmp_path / "csv",
+                                  "--target", "0.01"))
+    assert "none, seed 3: the run diverged after 0 of 2 epochs" in result.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert "3, 1 diverged" in page and "2 of 3 seeds" in page
+    with (tmp_path / "csv" / "final.csv").open(newline="") as file:
+        final = list(csv.DictReader(file))
+    assert [(row["seeds"], row["diverged"], row["unfinished"]) for row in final] == [
+        ("2", "0", "0"), ("3", "1", "0")] or [row["group"] for row in final] == []
 
 
 def test_damaged_rows_are_named(tree, tmp_path):
