@@ -69,10 +69,7 @@ Json group_data(const Group& group) {
 }  // namespace
 
 Json chart_data(const Report& report) {
-  Json data = {{"title", report.title},
-               {"metrics", Json::array()},
-               {"measures", Json::array()},
-               {"groups", Json::array()}};
+  Json data = {{"metrics", Json::array()}, {"measures", Json::array()}, {"groups", Json::array()}};
   for (const Group& group : report.groups) data["groups"].push_back(group_data(group));
   for (const Measure& metric : kMetrics)
     if (std::any_of(data["groups"].begin(), data["groups"].end(),

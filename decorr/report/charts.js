@@ -45,14 +45,16 @@ function plainText(text) {
 
 const scaled = (values, factor) => values.map(value => value === null ? null : factor * value);
 
-// The area between mean - error and mean + error, where there is an error.
-function bandTrace(curve, axis, kind, factor, look) {
-  const x = [], upper = [], lower = [];
+// The area between mean - error and mean + error, where there is an error. A logarithmic axis has no
+// place for what is not positive: there the area ends a decade below the lowest mean.
+function bandTrace(curve, options, factor, look) {
+  const x = [], upper = [], lower = [], errors = curve[options.band];
+  const floor = options.log ? Math.min(...curve.mean.filter(mean => mean > 0)) / 10 : -Infinity;
   curve.mean.forEach((mean, i) => {
-    if (mean === null || curve[kind][i] === null) return;
-    x.push(curve[axis][i]);
-    upper.push(factor * (mean + curve[kind][i]));
-    lower.push(factor * (mean - curve[kind][i]));
+    if (mean === null || errors[i] === null || mean + errors[i] <= floor) return;
+    x.push(curve[options.axis][i]);
+    upper.push(factor * (mean + errors[i]));
+    lower.push(factor * Math.max(mean - errors[i], floor));
   });
   if (x.length === 0) return [];
   return [{
@@ -94,7 +96,7 @@ function metricTraces(groups, key, options, theme) {
     const curve = group.curves[key];
     if (!curve) return [];
     const look = seriesStyle(index, theme);
-    const traces = options.band === "none" ? [] : bandTrace(curve, options.axis, options.band, factor, look);
+    const traces = options.band === "none" ? [] : bandTrace(curve, options, factor, look);
     traces.push(meanTrace(curve, options.axis, options.band, factor, look, group.runs.length, unit));
     if (options.seeds) traces.push(...seedTraces(group, key, options.axis, factor, look, unit));
     return traces.map(trace => ({...trace, name: plainText(group.name), legendgroup: String(index)}));

@@ -47,21 +47,28 @@ Collection collect(const std::vector<fs::path>& paths) {
     find_runs(path, found);
     check_argument(!found.empty(),
                    "not a run directory and no folder of runs, {}, give what decorr train wrote: "
-                   "folders with config.toml and metrics.jsonl",
+                   "folders with config.toml and metrics.jsonl or lock",
                    path.string());
     for (const fs::path& folder : found) {
       if (!seen.insert(fs::canonical(folder)).second) continue;
       Run run = read_run(folder);
-      if (run.epochs.empty())
-        result.notes.push_back(fmt::format("{} has no whole epoch yet ({}) and is left out",
-                                           folder.string(), to_string(run.status)));
+      // A seed that diverged at once is one that gets nowhere, and counts as such.
+      if (run.epochs.empty() && run.status != train::RunStatus::kDiverged)
+        result.notes.push_back(
+            fmt::format("{} has no whole epoch{} ({}) and is left out", folder.string(),
+                        train::is_final(run.status) ? "" : " yet", to_string(run.status)));
       else
         result.runs.push_back(std::move(run));
     }
   }
+  const std::string place = paths.empty() ? "nothing given" : paths.front().string();
   check_argument(!result.runs.empty(),
-                 "no run has a whole epoch yet, {}, wait for the first one to end",
-                 paths.empty() ? "nothing given" : paths.front().string());
+                 "no run has a whole epoch yet, {}, wait for the first one to end", place);
+  check_argument(std::any_of(result.runs.begin(), result.runs.end(),
+                             [](const Run& run) { return !run.epochs.empty(); }),
+                 "no run has a whole epoch, all of them diverged in their first, {}, train with a "
+                 "lower optimizer.lr",
+                 place);
   return result;
 }
 

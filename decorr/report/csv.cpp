@@ -2,23 +2,18 @@
 
 #include "decorr/core/check.h"
 #include "decorr/io/atomic_file.h"
+#include "decorr/io/csv.h"
 #include "decorr/report/scores.h"
 
 #include <cmath>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 
 namespace decorr::report {
 namespace {
 
-std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
-std::string field(const char* text) { return field(std::string(text)); }
+std::string field(std::string_view text) { return io::csv_field(text); }
 
 std::string field(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
 
@@ -79,7 +74,7 @@ std::string curves_csv(const Report& report) {
 }
 
 std::string final_csv(const Report& report) {
-  Line names("group", "seeds", "epochs");
+  Line names("group", "seeds", "diverged", "unfinished", "epochs");
   for (const char* name :
        {"last_test_acc", "best_test_acc", "train_acc", "test_top5", "seconds_per_epoch", "seconds"})
     names.add_estimate(name);
@@ -87,7 +82,7 @@ std::string final_csv(const Report& report) {
   std::string result = names.text();
   for (const Group& group : report.groups) {
     const Score score = report::score(group);
-    Line line(group.name, group.runs.size(), group.epochs());
+    Line line(group.name, group.runs.size(), group.diverged(), group.unfinished(), group.epochs());
     for (const Estimate& value : {score.test_accuracy, score.best_accuracy, score.train_accuracy,
                                   score.top5, score.epoch_seconds, score.seconds})
       line.add(value);

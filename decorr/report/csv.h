@@ -12,8 +12,8 @@ namespace decorr::report {
 /// feed, numbers have as many digits as read back the same; what is not known is empty.
 std::string curves_csv(const Report& report);
 
-/// A row a group: score(), each quantity with its standard error and the half width of its 95 %
-/// confidence interval.
+/// A row a group: its seeds, how many of them diverged and are not finished, and score(), each
+/// quantity with its standard error and the half width of its 95 % confidence interval.
 std::string final_csv(const Report& report);
 
 /// A row a target and group: time_to_accuracy().

@@ -43,16 +43,20 @@ Curve mean_curve(const Group& group, const std::string& path, LayerMeasure measu
 std::vector<std::string> layer_paths(const Group& group) {
   std::vector<std::string> paths;
   for (const Run& run : group.runs)
-    for (const LayerState& layer : run.epochs.back().layers)
-      if (std::find(paths.begin(), paths.end(), layer.path) == paths.end())
-        paths.push_back(layer.path);
+    if (!run.epochs.empty())
+      for (const LayerState& layer : run.epochs.back().layers)
+        if (std::find(paths.begin(), paths.end(), layer.path) == paths.end())
+          paths.push_back(layer.path);
   return paths;
 }
 
 double highest_mean(const Group& group, Metric metric) {
+  const Curve curve = mean_curve(group, metric);
+  std::size_t most = 0;
+  for (const Curve::Point& point : curve.points) most = std::max(most, point.value.count);
   double highest = kUnknown;
-  for (const Curve::Point& point : mean_curve(group, metric).points)
-    highest = std::fmax(highest, point.value.mean);
+  for (const Curve::Point& point : curve.points)
+    if (point.value.count == most) highest = std::fmax(highest, point.value.mean);
   return highest;
 }
 

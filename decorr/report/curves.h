@@ -29,7 +29,8 @@ Curve mean_curve(const Group& group, const std::string& path, LayerMeasure measu
 /// Paths of the layers of a group in the order of the model.
 std::vector<std::string> layer_paths(const Group& group);
 
-/// The highest point of the mean curve of `metric`; NaN if it has none.
+/// The highest point of the mean curve of `metric` among the epochs that the most seeds have: where
+/// only the lucky ones went on, their mean is not the group's. NaN if the curve has no point.
 double highest_mean(const Group& group, Metric metric);
 
 }  // namespace decorr::report

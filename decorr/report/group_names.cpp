@@ -35,6 +35,39 @@ void drop_separators(std::string& text) {
   while (!text.empty() && is_separator(text.back())) text.pop_back();
 }
 
+// Where the settings begin that the folder of a run of a sweep ends in, as in
+// plain-optimizer.lr=0.1-decorrelation.lr=1: behind the variant, if it has one.
+std::size_t settings_begin(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  std::size_t begin = slash == std::string::npos ? 0 : slash + 1;
+  for (std::size_t i = begin; i < name.size(); ++i) {
+    if (name[i] == '=' && i > begin) return begin;
+    if (!is_letter(name[i]) && !is_digit(name[i]) && name[i] != '.' && name[i] != '_')
+      begin = i + 1;
+  }
+  return name.size();
+}
+
+// `name` without its settings: plain.
+std::string without_settings(const std::string& name) {
+  std::string result = name.substr(0, settings_begin(name));
+  drop_separators(result);
+  return result;
+}
+
+// Takes the number off by which the folders of a sweep differ that cannot be called what their
+// settings say: plain-model.hidden=_64_-seed=42-0123abcd.
+std::string without_hash(const std::string& name, const std::string& seed) {
+  constexpr std::size_t kDigits = 8;
+  std::string rest = name;
+  if (rest.size() <= kDigits + 1 || rest[rest.size() - kDigits - 1] != '-' ||
+      rest.find_first_not_of("0123456789abcdef", rest.size() - kDigits) != std::string::npos)
+    return name;
+  rest.resize(rest.size() - kDigits - 1);
+  std::string stem = rest;
+  return drop(stem, "seed=" + seed) ? rest : name;
+}
+
 // The name of the folder, or of the one around it if it tells nothing but a seed; `depth` more
 // folders in front.
 std::string name_of(const Run& run, int depth) {
@@ -51,13 +84,20 @@ std::string name_of(const Run& run, int depth) {
   return name;
 }
 
-// What the folders of all runs in each group are called; empty unless that tells the groups apart.
-std::vector<std::string> names_of_folders(const std::vector<Group>& groups, int depth) {
+// What the folders of all runs in each group are called, with or without the settings behind a
+// variant; empty unless that tells the groups apart.
+std::vector<std::string> names_of_folders(const std::vector<Group>& groups, int depth,
+                                          bool with_settings) {
+  const auto name = [&](const Run& run) {
+    const std::string whole = name_of(run, depth);
+    return with_settings ? whole : without_settings(whole);
+  };
   std::vector<std::string> names;
   for (const Group& group : groups) {
-    names.push_back(name_of(group.runs.front(), depth));
+    names.push_back(name(group.runs.front()));
+    if (names.back().empty() || names.back().back() == '/') return {};
     for (const Run& run : group.runs)
-      if (name_of(run, depth) != names.back()) return {};
+      if (name(run) != names.back()) return {};
     if (std::none_of(names.back().begin(), names.back().end(), is_letter)) return {};
   }
   const std::set<std::string> distinct(names.begin(), names.end());
@@ -101,7 +141,8 @@ std::vector<std::string> names_of_settings(const std::vector<Group>& groups) {
   return names;
 }
 
-// Leaves out the words that all names begin with, if a word is left of each.
+// Leaves out the words that all names begin with, if a word is left of each. A variant that another
+// begins with stays: bp-optimizer.lr=0.1 and bp-batch-norm-optimizer.lr=0.1.
 void drop_common_words(std::vector<std::string>& names) {
   if (names.size() < 2) return;
   std::size_t cut = 0;
@@ -114,7 +155,12 @@ void drop_common_words(std::vector<std::string>& names) {
     const bool word_begins = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
       return is_letter(name[i + 1]);
     });
-    if ((first[i] == '-' || first[i] == '/') && word_begins) cut = i + 1;
+    const auto only_settings =
+        std::count_if(names.begin(), names.end(),
+                      [&](const std::string& name) { return settings_begin(name) <= i + 1; });
+    const bool variants_stay =
+        only_settings == 0 || only_settings == static_cast<std::ptrdiff_t>(names.size());
+    if ((first[i] == '-' || first[i] == '/') && word_begins && variants_stay) cut = i + 1;
   }
   for (std::string& name : names) name.erase(0, cut);
 }
@@ -122,14 +168,14 @@ void drop_common_words(std::vector<std::string>& names) {
 }  // namespace
 
 std::string without_seed(const std::string& name, std::int64_t seed) {
-  std::string result = name;
+  std::string result = without_hash(name, std::to_string(seed));
   const bool numbered = drop(result, std::to_string(seed));
   if (numbered && ends_in_a_number(result)) return name;
   std::string stem = result;
   drop_separators(stem);
-  for (const std::string_view word : {"seed", "s"}) {
+  for (const std::string_view word : {"seed", "seed=", "s"}) {
     std::string rest = stem;
-    if (!drop(rest, word) || (!numbered && word == "s")) continue;
+    if (!drop(rest, word) || (!numbered && word != "seed")) continue;
     if (!rest.empty() && !is_separator(rest.back())) continue;
     drop_separators(rest);
     return rest;
@@ -141,8 +187,9 @@ std::string without_seed(const std::string& name, std::int64_t seed) {
 void name_groups(std::vector<Group>& groups) {
   constexpr int kMostFolders = 3;
   std::vector<std::string> names;
-  for (int depth = 0; names.empty() && depth < kMostFolders; ++depth)
-    names = names_of_folders(groups, depth);
+  for (const bool with_settings : {false, true})
+    for (int depth = 0; names.empty() && depth < kMostFolders; ++depth)
+      names = names_of_folders(groups, depth, with_settings);
   if (names.empty()) names = names_of_settings(groups);
   drop_common_words(names);
   std::map<std::string, int> used;

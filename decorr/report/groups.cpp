@@ -87,6 +87,17 @@ std::size_t Group::epochs() const {
   return most;
 }
 
+std::size_t Group::diverged() const {
+  return static_cast<std::size_t>(std::count_if(runs.begin(), runs.end(), [](const Run& run) {
+    return run.status == train::RunStatus::kDiverged;
+  }));
+}
+
+std::size_t Group::unfinished() const {
+  return static_cast<std::size_t>(std::count_if(
+      runs.begin(), runs.end(), [](const Run& run) { return !train::is_final(run.status); }));
+}
+
 bool is_incidental(const std::string& key) {
   static const std::set<std::string> keys = {
       "seed",      "train.threads", "train.keep",           "train.checkpoint_every",

@@ -21,6 +21,12 @@ struct Group {
 
   /// Epochs of the run that has the most.
   std::size_t epochs() const;
+
+  /// Runs that diverged.
+  std::size_t diverged() const;
+
+  /// Runs that are going on, were interrupted or killed.
+  std::size_t unfinished() const;
 };
 
 /// Groups and what a reader should know about how they came to be.

@@ -1,6 +1,7 @@
 #include "decorr/report/notes.h"
 
 #include "decorr/core/check.h"
+#include "decorr/report/plural.h"
 
 #include <algorithm>
 #include <map>
@@ -8,10 +9,6 @@
 
 namespace decorr::report {
 namespace {
-
-std::string plural(std::size_t count, const std::string& noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
 
 void note_status(const Group& group, std::vector<std::string>& result) {
   static const std::map<train::RunStatus, const char*> states = {

@@ -5,16 +5,13 @@
 #include "decorr/report/assets.h"
 #include "decorr/report/chart_data.h"
 #include "decorr/report/html.h"
+#include "decorr/report/plural.h"
 #include "decorr/report/tables.h"
 
 #include <set>
 
 namespace decorr::report {
 namespace {
-
-std::string plural(std::size_t count, const std::string& noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
 
 // What was trained on what, in a line.
 std::string subtitle(const Report& report) {

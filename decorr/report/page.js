@@ -65,14 +65,14 @@ function theme() {
 function drawCurves() {
   const form = document.forms[0];
   const options = {axis: form.axis.value, band: form.band.value, seeds: form.seeds.checked};
-  const log = form.log.checked;
+  const logarithmic = key => form.log.checked && /_loss$/.test(key);
   const few = data.groups.length <= 8;
   curves.draw(data.metrics.map((metric, i) => ({
-    title: metric.title, traces: metricTraces(data.groups, metric.key, options, theme()),
+    title: metric.title, traces: metricTraces(data.groups, metric.key, {...options, log: logarithmic(metric.key)}, theme()),
     x: options.axis === "epoch" ? "epoch" : "training seconds", epochs: options.axis === "epoch" ? mostEpochs : 0,
-    log: log && /_loss$/.test(metric.key), rangemode: options.axis === "epoch" ? "normal" : "tozero",
+    log: logarithmic(metric.key), rangemode: options.axis === "epoch" ? "normal" : "tozero",
     suffix: /_acc$|_top5$/.test(metric.key) ? " %" : "", legend: i === 0, names: data.groups.length,
-    height: i === 0 ? 420 : 300, unified: few && options.axis === "epoch", revision: `${options.axis} ${log}`,
+    height: i === 0 ? 420 : 300, unified: few && options.axis === "epoch", revision: `${options.axis} ${form.log.checked}`,
   })), theme());
 }
 

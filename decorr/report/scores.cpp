@@ -6,11 +6,12 @@
 namespace decorr::report {
 namespace {
 
-// Runs without the number do not count.
+// Runs without an epoch or the number do not count.
 template <typename ValueOf>
 Estimate over_runs(const Group& group, ValueOf value_of) {
   std::vector<double> values;
   for (const Run& run : group.runs) {
+    if (run.epochs.empty()) continue;
     const double value = value_of(run);
     if (std::isfinite(value)) values.push_back(value);
   }
@@ -35,11 +36,13 @@ Score score(const Group& group) {
     return [metric](const Run& run) { return run.epochs.back().values[metric]; };
   };
   Score result;
-  result.by_validation = std::all_of(group.runs.begin(), group.runs.end(), [](const Run& run) {
-    return std::any_of(run.epochs.begin(), run.epochs.end(), [](const Epoch& epoch) {
-      return std::isfinite(epoch.values[kValidationLoss]);
-    });
-  });
+  result.by_validation =
+      group.epochs() > 0 && std::all_of(group.runs.begin(), group.runs.end(), [](const Run& run) {
+        return run.epochs.empty() ||
+               std::any_of(run.epochs.begin(), run.epochs.end(), [](const Epoch& epoch) {
+                 return std::isfinite(epoch.values[kValidationLoss]);
+               });
+      });
   result.test_accuracy = over_runs(group, last(kTestAccuracy));
   result.best_accuracy = over_runs(group, [&](const Run& run) {
     return best_epoch(run, result.by_validation).values[kTestAccuracy];

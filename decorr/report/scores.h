@@ -8,7 +8,7 @@
 
 namespace decorr::report {
 
-/// Where a group ended, over its seeds. Accuracies are fractions.
+/// Where a group ended, over its seeds that have an epoch. Accuracies are fractions.
 struct Score {
   Estimate test_accuracy;      ///< after the last epoch of each run
   Estimate best_accuracy;      ///< on the test set, after the epoch that was selected
@@ -26,7 +26,7 @@ struct Score {
 /// by what it is judged by.
 Score score(const Group& group);
 
-/// The epoch that `score` selects in `run`.
+/// The epoch that `score` selects in `run`, which has one or more.
 const Epoch& best_epoch(const Run& run, bool by_validation);
 
 }  // namespace decorr::report

@@ -2,6 +2,7 @@
 
 #include "decorr/core/check.h"
 #include "decorr/report/html.h"
+#include "decorr/report/plural.h"
 #include "decorr/report/scores.h"
 
 #include <algorithm>
@@ -26,6 +27,14 @@ Cell name_cell(const Report& report, const Group& group) {
 
 Cell count_cell(std::size_t count) { return {std::to_string(count), std::to_string(count), true}; }
 
+// How many there are, and how many of them did not come to a good end.
+Cell seeds_cell(const Group& group) {
+  Cell cell = count_cell(group.runs.size());
+  if (group.diverged() > 0) cell.html += fmt::format(", {} diverged", group.diverged());
+  if (group.unfinished() > 0) cell.html += fmt::format(", {} unfinished", group.unfinished());
+  return cell;
+}
+
 std::string epochs_of(const Group& group) {
   std::size_t fewest = group.epochs();
   for (const Run& run : group.runs) fewest = std::min(fewest, run.epochs.size());
@@ -40,9 +49,7 @@ Cell ratio_cell(const TimeToAccuracy& time) {
   if (std::isfinite(ratio.low))
     html += fmt::format(" <span class=\"error\">[{:.2f}, {:.2f}]</span>", ratio.low, ratio.high);
   html += fmt::format(" <span class=\"detail\">of {}{}</span>", escape(time.baseline),
-                      ratio.pairs == 0
-                          ? ", seeds not paired"
-                          : fmt::format(", {} pair{}", ratio.pairs, ratio.pairs == 1 ? "" : "s"));
+                      ratio.pairs == 0 ? ", seeds not paired" : ", " + plural(ratio.pairs, "pair"));
   return {html, fmt::format("{:.9g}", ratio.value), true};
 }
 
@@ -86,16 +93,19 @@ std::string score_table(const Report& report) {
                                      "Seconds in all"};
   if (top5) titles.insert(titles.begin() + 4, "Last top-5 accuracy");
   std::string body;
-  bool picked_on_test = false;
+  bool by_validation = false, picked_on_test = false, cut_short = false;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const Group& group = report.groups[i];
     const Score& score = scores[i];
     Cell best = percent_cell(score.best_accuracy.mean, score.best_accuracy.standard_error);
-    if (!score.by_validation) best.html += "<sup>†</sup>";
-    picked_on_test = picked_on_test || !score.by_validation;
+    const bool on_test = !score.by_validation && score.best_accuracy.count > 0;
+    if (on_test) best.html += "<sup>†</sup>";
+    picked_on_test = picked_on_test || on_test;
+    by_validation = by_validation || score.by_validation;
+    cut_short = cut_short || group.diverged() + group.unfinished() > 0;
     std::vector<Cell> cells = {
         name_cell(report, group),
-        count_cell(group.runs.size()),
+        seeds_cell(group),
         {epochs_of(group), std::to_string(group.epochs()), true},
         percent_cell(score.test_accuracy.mean, score.test_accuracy.standard_error),
         std::move(best),
@@ -107,9 +117,10 @@ std::string score_table(const Report& report) {
     body += row(cells);
   }
   std::string html = table("sortable", head(titles) + "<tbody>\n" + body + "</tbody>\n");
-  html +=
-      "<p class=\"legend\">Mean ± standard error over seeds, after each run’s last epoch. The "
-      "best epoch is the one with the lowest validation loss.";
+  html += "<p class=\"legend\">Mean ± standard error over seeds, after each run’s last epoch.";
+  if (cut_short)
+    html += " A seed that diverged or is unfinished counts with the last epoch it has.";
+  if (by_validation) html += " The best epoch is the one with the lowest validation loss.";
   if (picked_on_test)
     html +=
         " <sup>†</sup> Without validation images the best epoch is picked on the test set, "
@@ -181,7 +192,7 @@ std::string run_table(const Report& report) {
                    {std::to_string(run.seed), std::to_string(run.seed), true},
                    text_cell(to_string(run.status)),
                    count_cell(run.epochs.size()),
-                   number_cell(run.epochs.back().seconds, kUnknown),
+                   number_cell(run.epochs.empty() ? kUnknown : run.epochs.back().seconds, kUnknown),
                    text_cell(run.path.string())});
   return table("sortable",
                head({"Group", "Seed", "Status", "Epochs", "Training seconds", "Folder"}) +

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace decorr::report {
@@ -27,28 +29,43 @@ std::int64_t distance(const Group& a, const Group& b) {
                        [](const std::string& key) { return key.rfind("decorrelation.", 0) != 0; });
 }
 
-// Seconds until each run is there, by seed.
-std::multimap<std::int64_t, double> seconds_by_seed(const Group& group, double accuracy) {
-  std::multimap<std::int64_t, double> result;
+// Seconds until each run that gets there is there.
+std::vector<double> seconds_to(const Group& group, double accuracy) {
+  std::vector<double> result;
   for (const Run& run : group.runs)
     if (const auto epoch = first_epoch_at(run, accuracy))
-      result.emplace(run.seed, run.epochs[*epoch].seconds);
+      result.push_back(run.epochs[*epoch].seconds);
   return result;
 }
 
+// The runs by seed. A seed that a group of mixed settings has twice has no partner of its own and
+// is left out.
+std::map<std::int64_t, const Run*> runs_by_seed(const Group& group) {
+  std::multiset<std::int64_t> seeds;
+  for (const Run& run : group.runs) seeds.insert(run.seed);
+  std::map<std::int64_t, const Run*> result;
+  for (const Run& run : group.runs)
+    if (seeds.count(run.seed) == 1) result[run.seed] = &run;
+  return result;
+}
+
+// In pairs if the groups have seeds in common, however many of them get there.
 Ratio compare(const Group& group, const Group& baseline, double accuracy) {
-  const auto ours = seconds_by_seed(group, accuracy);
-  const auto theirs = seconds_by_seed(baseline, accuracy);
-  std::vector<double> mine, other, all_mine, all_other;
-  for (const auto& [seed, seconds] : ours) {
-    all_mine.push_back(seconds);
-    // A group that mixes settings may have a seed twice, which then has no partner of its own.
-    if (ours.count(seed) != 1 || theirs.count(seed) != 1) continue;
-    mine.push_back(seconds);
-    other.push_back(theirs.find(seed)->second);
+  const auto partners = runs_by_seed(baseline);
+  bool in_pairs = false;
+  std::vector<double> mine, other;
+  for (const auto& [seed, run] : runs_by_seed(group)) {
+    const auto partner = partners.find(seed);
+    if (partner == partners.end()) continue;
+    in_pairs = true;
+    const Run& base = *partner->second;
+    const auto epoch = first_epoch_at(*run, accuracy), base_epoch = first_epoch_at(base, accuracy);
+    if (!epoch || !base_epoch) continue;
+    mine.push_back(run->epochs[*epoch].seconds);
+    other.push_back(base.epochs[*base_epoch].seconds);
   }
-  for (const auto& entry : theirs) all_other.push_back(entry.second);
-  return mine.empty() ? unpaired_ratio(all_mine, all_other) : paired_ratio(mine, other);
+  return in_pairs ? paired_ratio(mine, other)
+                  : unpaired_ratio(seconds_to(group, accuracy), seconds_to(baseline, accuracy));
 }
 
 }  // namespace
@@ -99,7 +116,10 @@ const Group* baseline_of(const Group& group, const std::vector<Group>& groups) {
     if (!other.is_plain() || other.setting("data.name") != group.setting("data.name") ||
         other.setting("learning.rule") != group.setting("learning.rule"))
       continue;
-    const std::tuple rank(distance(group, other), -highest_mean(other, kTestAccuracy));
+    const double highest = highest_mean(other, kTestAccuracy);
+    const std::tuple rank(distance(group, other), std::isfinite(highest)
+                                                      ? -highest
+                                                      : std::numeric_limits<double>::infinity());
     if (best == nullptr || rank < best_rank) {
       best = &other;
       best_rank = rank;

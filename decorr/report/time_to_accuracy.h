@@ -21,9 +21,8 @@ struct Target {
 std::vector<Target> parse_targets(const std::vector<std::string>& texts);
 
 /// Targets that tell `groups` apart: at most five round accuracies that are above the lowest mean
-/// after the first epoch and that some group reaches on average, and the highest point of the mean
-/// curve of each plain group that another is compared with (of each, if there are only plain ones).
-/// In ascending order.
+/// after the first epoch and that some group reaches on average, and highest_mean() of each plain
+/// group that another is compared with (of each, if there are only plain ones). In ascending order.
 std::vector<Target> default_targets(const std::vector<Group>& groups);
 
 /// Index of the first epoch of `run` whose test accuracy is at least `accuracy`.
@@ -56,7 +55,9 @@ const Group* baseline_of(const Group& group, const std::vector<Group>& groups);
 ///
 /// Means are over the runs that get there, which flatters a group where some do not: `reached` says
 /// how many. The ratio of seconds is that of geometric means; its interval is Student's for the
-/// logarithms of the ratios of equal seeds, or Welch's for two samples if no seed is in both.
+/// logarithms of the ratios of equal seeds, or Welch's for two samples if no seed is in both (or
+/// only such as a group of mixed settings has twice). If seeds are in both, but none gets there
+/// with both, there is no ratio.
 TimeToAccuracy time_to_accuracy(const Group& group, const std::vector<Group>& groups,
                                 double accuracy);
 

@@ -1,6 +1,8 @@
 // Results of a sweep for programs: results.json and results.csv.
 #include "decorr/sweep/sweep_results.h"
 
+#include "decorr/io/csv.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -70,17 +72,10 @@ ordered_json groups_json(const Plan& plan, const PhaseResults& phase) {
   return list;
 }
 
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return result + '"';
-}
-
 std::string csv_line(const std::vector<std::string>& cells) {
   std::vector<std::string> safe;
   safe.reserve(cells.size());
-  for (const std::string& cell : cells) safe.push_back(csv_cell(cell));
+  for (const std::string& cell : cells) safe.push_back(io::csv_field(cell));
   return fmt::format("{}\n", fmt::join(safe, ","));
 }
 

@@ -27,8 +27,10 @@ def layer(index, epoch):
 
 def row(group, seed, epoch):
     accuracy = 0.6 + 0.05 * group + 0.03 * epoch + 0.004 * seed
+    # So far apart in the last group that a band reaches below zero.
+    test_loss = 0.01 * 10 ** seed if group == 2 else 1.3 - accuracy
     return {"epoch": epoch, "step": 10 * epoch, "train_loss": 1.2 - accuracy,
-            "train_acc": accuracy + 0.01, "test_loss": 1.3 - accuracy, "test_acc": accuracy,
+            "train_acc": accuracy + 0.01, "test_loss": test_loss, "test_acc": accuracy,
             "test_top5": accuracy + 0.1, "train_seconds": 2.0 + group, "eval_seconds": 0.1,
             "samples_per_second": 100.0, "layers": [layer(i, epoch) for i in range(3)]}
 
@@ -201,6 +203,17 @@ def test_controls_of_the_curves(browser):
     assert browser.run("return [...document.querySelectorAll('#curve-charts .chart')]"
                        ".map(chart => chart._fullLayout.yaxis.type)") == [
                            "linear", "log", "log", "linear", "linear"]
+
+
+def test_bands_stay_on_a_logarithmic_axis(browser):
+    lowest = ("Math.min(...document.querySelectorAll('#curve-charts .chart')[2]._fullData"
+              ".filter(trace => trace.fill === 'toself').flatMap(trace => trace.y))")
+    browser.click("input[name=band][value=half]")
+    assert browser.run(f"return {lowest}") < 0
+    browser.click("input[name=log]")
+    means = [sum(row(2, seed, epoch)["test_loss"] for seed in SEEDS) / len(SEEDS)
+             for epoch in range(1, EPOCHS + 1)]
+    assert browser.run(f"return {lowest}") == pytest.approx(min(means) / 10)
 
 
 def test_layers_follow_the_chosen_group(browser):

@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from support import (check_error, check_only_error, check_success, decorr, kill, snapshot,
+from support import (check_error, check_only_error, check_success, decorr, kill, rows, snapshot,
                      start_until_checkpoint, train, wait_for, write_config, write_data)
 
 FIGURES = ["accuracy_by_epoch", "accuracy_by_seconds", "energy", "loss"]
@@ -129,6 +129,34 @@ def test_bad_input_is_exit_2_and_writes_nothing(tree, tmp_path):
     (tmp_path / "file").touch()
     check_only_error(report(tree, "--csv", tmp_path / "file", cwd=out), 2, "not a folder", "--csv")
     assert list(out.iterdir()) == []
+
+
+def test_final_runs_of_a_sweep_are_called_what_its_variants_are(tree, tmp_path):
+    for method, name in (("none", "plain-optimizer.lr=0.0003"), ("norm-preserving", "plain-dec")):
+        for seed in (1, 2):
+            shutil.copytree(tree / "runs" / f"{method}-{seed}",
+                            tmp_path / "final" / f"{name}-seed={seed}")
+    result = check_success(decorr("report", tmp_path / "final", "-o", tmp_path / "page.html"))
+    assert result.stdout.splitlines()[:2] == ["plain-dec: 2 runs", "plain: 2 runs"]
+    assert result.stderr == ""
+
+
+def test_a_seed_that_diverges_at_once_counts(tree, tmp_path):
+    shutil.copytree(tree / "runs", tmp_path / "runs")
+    run = tmp_path / "runs" / "none-3"
+    wild = write_config(tmp_path / "wild.toml", tree / "data", optimizer={"lr": 1e30})
+    check_error(train(wild, run), 3)
+    assert rows(run) == []
+    config = (tmp_path / "runs" / "none-1" / "config.toml").read_text()  # as if it were of these
+    (run / "config.toml").write_text(config.replace("seed = 1\n", "seed = 3\n", 1))
+    result = check_success(report(tmp_path, "-o", tmp_path / "page.html", "--csv", tmp_path / "csv",
+                                  "--target", "0.01"))
+    assert "none, seed 3: the run diverged after 0 of 2 epochs" in result.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert "3, 1 diverged" in page and "2 of 3 seeds" in page
+    with (tmp_path / "csv" / "final.csv").open(newline="") as file:
+        final = {row["group"]: row for row in csv.DictReader(file)}
+    assert [final["none"][key] for key in ("seeds", "diverged", "unfinished")] == ["3", "1", "0"]
 
 
 def test_damaged_rows_are_named(tree, tmp_path):

@@ -101,6 +101,51 @@ TEST(ReportGroupNames, KnowsEndingsThatTellASeed) {
   EXPECT_EQ(without_seed("lr-3e-4", 4), "lr-3e-4");
   EXPECT_EQ(without_seed("runs-42", 42), "runs");
   EXPECT_EQ(without_seed("plain", 42), "plain");
+  EXPECT_EQ(without_seed("plain-seed=42", 42), "plain");
+  EXPECT_EQ(without_seed("plain-optimizer.lr=0.001-seed=42", 42), "plain-optimizer.lr=0.001");
+  EXPECT_EQ(without_seed("a-model.hidden=_64_-seed=42-0123abcd", 42), "a-model.hidden=_64");
+  EXPECT_EQ(without_seed("seed=42", 42), "");
+  EXPECT_EQ(without_seed("plain-lr=42", 42), "plain-lr=42");
+  EXPECT_EQ(without_seed("plain-seed=142", 42), "plain-seed=142");
+  EXPECT_EQ(without_seed("plain-seed=", 42), "plain-seed=");
+  EXPECT_EQ(without_seed("plain-reseed=42", 42), "plain-reseed=42");
+  EXPECT_EQ(without_seed("plain-0123abcd", 42), "plain-0123abcd");
+}
+
+// A run in a folder of a sweep.
+Run sweep_run(const std::string& path, std::int64_t seed, const std::string& lr,
+              const std::string& method = "none") {
+  return with(make_run(path + "-seed=" + std::to_string(seed), seed, {0.5}, method), "optimizer.lr",
+              lr);
+}
+
+TEST(ReportGroupNames, AreTheVariantsOfASweepIfThatTellsThemApart) {
+  const std::vector<report::Run> runs = {
+      sweep_run("/s/final/bp-optimizer.lr=0.0003", 1, "0.0003"),
+      sweep_run("/s/final/bp-optimizer.lr=0.0003", 2, "0.0003"),
+      sweep_run("/s/final/bp-batch-norm-optimizer.lr=0.001", 1, "0.001", "batch-norm"),
+      sweep_run("/s/final/fa-published", 1, "0.001", "copi")};
+  EXPECT_THAT(names(group_runs(runs)), ElementsAre("bp", "bp-batch-norm", "fa-published"));
+  EXPECT_THAT(names(group_runs({runs[0]})), ElementsAre("bp"));
+}
+
+TEST(ReportGroupNames, KeepTheSettingsOfASweepThatTellThemApart) {
+  EXPECT_THAT(names(group_runs({sweep_run("/s/runs/bp-optimizer.lr=0.1", 1, "0.1"),
+                                sweep_run("/s/runs/bp-optimizer.lr=0.2", 1, "0.2"),
+                                sweep_run("/s/runs/bp-bn-optimizer.lr=0.1", 1, "0.1", "copi")})),
+              ElementsAre("bp-optimizer.lr=0.1", "bp-optimizer.lr=0.2", "bp-bn-optimizer.lr=0.1"));
+  EXPECT_THAT(names(group_runs({sweep_run("/s/runs/bp-optimizer.lr=0.1", 1, "0.1"),
+                                sweep_run("/s/runs/bp-optimizer.lr=0.2", 1, "0.2")})),
+              ElementsAre("optimizer.lr=0.1", "optimizer.lr=0.2"));
+  EXPECT_THAT(names(group_runs({sweep_run("/s/runs/optimizer.lr=0.1", 1, "0.1"),
+                                sweep_run("/s/runs/optimizer.lr=0.2", 1, "0.2")})),
+              ElementsAre("optimizer.lr=0.1", "optimizer.lr=0.2"));
+}
+
+TEST(ReportGroupNames, TellsTheSameVariantOfTwoSweepsApart) {
+  EXPECT_THAT(names(group_runs({sweep_run("/s/dense/final/bp-optimizer.lr=0.1", 1, "0.1"),
+                                sweep_run("/s/conv/final/bp-optimizer.lr=0.2", 1, "0.2")})),
+              ElementsAre("dense/final/bp", "conv/final/bp"));
 }
 
 TEST(ReportGroupNames, LooksAtTheFolderAroundANumber) {

@@ -109,6 +109,7 @@ TEST(ReportPage, GivesChartsWhatTheyDraw) {
   EXPECT_TRUE(data["groups"][0]["curves"]["test_acc"]["error"][0].is_null());
   EXPECT_FALSE(data["groups"][1]["curves"].contains("test_top5"));
   EXPECT_EQ(data["metrics"].size(), 4U);
+  EXPECT_FALSE(data.contains("title"));
 }
 
 TEST(ReportTables, HaveTopFiveOnlyWhereItWasMeasured) {
@@ -123,8 +124,46 @@ TEST(ReportTables, HaveTopFiveOnlyWhereItWasMeasured) {
 TEST(ReportTables, SayHowTheBestEpochWasPicked) {
   Report report = nasty_report();
   EXPECT_THAT(score_table(report), HasSubstr("picked on the test set"));
-  for (Group& group : report.groups) group.runs[0].epochs[0].values[kValidationLoss] = 0.5;
+  EXPECT_THAT(score_table(report), Not(HasSubstr("lowest validation loss")));
+  report.groups[0].runs[0].epochs[0].values[kValidationLoss] = 0.5;
+  EXPECT_THAT(score_table(report), HasSubstr("picked on the test set"));
+  EXPECT_THAT(score_table(report), HasSubstr("lowest validation loss"));
+  report.groups[1].runs[0].epochs[0].values[kValidationLoss] = 0.5;
   EXPECT_THAT(score_table(report), Not(HasSubstr("picked on the test set")));
+  EXPECT_THAT(score_table(report), HasSubstr("lowest validation loss"));
+}
+
+// Five seeds: two came to their end, one diverged at once, one later, and one is at work.
+Report report_of_trouble() {
+  Report report = nasty_report();
+  Group& group = report.groups[1];
+  for (const std::int64_t seed : {2, 3, 4, 5})
+    group.runs.push_back(make_run("d", seed, {0.6}, "copi"));
+  group.runs[1].epochs.clear();
+  group.runs[1].status = group.runs[2].status = train::RunStatus::kDiverged;
+  group.runs[3].status = train::RunStatus::kRunning;
+  return report;
+}
+
+TEST(ReportTables, MarkSeedsThatDivergedOrAreNotFinished) {
+  const std::string table = score_table(report_of_trouble());
+  EXPECT_THAT(table, HasSubstr("5, 2 diverged, 1 unfinished"));
+  EXPECT_THAT(table, HasSubstr("counts with the last epoch it has"));
+  EXPECT_THAT(score_table(nasty_report()), Not(HasSubstr("diverged")));
+  EXPECT_THAT(final_csv(report_of_trouble()), HasSubstr("dec,5,2,1,1,0.6,0,0,"));
+}
+
+TEST(ReportTables, CountSeedsThatHaveNoEpoch) {
+  Report report = report_of_trouble();
+  EXPECT_THAT(time_table(report), HasSubstr("4 of 5 seeds"));
+  EXPECT_THAT(run_table(report), HasSubstr("diverged"));
+  EXPECT_NO_THROW(html_page(report));
+  Group& group = report.groups[1];
+  group.runs = {group.runs[1]};  // no seed of it has one
+  EXPECT_THAT(time_table(report), HasSubstr("0 of 1 seeds"));
+  EXPECT_THAT(final_csv(report), HasSubstr("dec,1,1,0,0,,,,"));
+  EXPECT_NO_THROW(html_page(report));
+  EXPECT_FALSE(default_targets(report.groups).empty());
 }
 
 TEST(ReportTables, TellDifferencesFromWhatIsShared) {
@@ -143,7 +182,7 @@ TEST(ReportCsv, HasARowForEach) {
             "validation_acc,validation_loss");
   EXPECT_THAT(curves_csv(report), HasSubstr("dec,1,d,1,10,2,0.6,0.4,"));
   EXPECT_THAT(curves_csv(report), HasSubstr("\"a,\"\"b\"\"\",1,"));
-  EXPECT_THAT(final_csv(report), HasSubstr("dec,1,1,0.6,,,0.6,,,"));
+  EXPECT_THAT(final_csv(report), HasSubstr("dec,1,0,0,1,0.6,,,0.6,,,"));
   EXPECT_THAT(time_to_accuracy_csv(report), HasSubstr(",dec,1,1,1,,,2,,,\"a,\"\"b\"\"\",1,,,1\n"));
   EXPECT_EQ(layers_csv(report),
             "group,seed,epoch,layer,energy,input_energy,matrix_norm,updates,skipped,shortened,"

@@ -100,8 +100,24 @@ TEST(ReportCollect, LeavesOutRunsWithoutAnEpoch) {
   write_text(folder / "no run/config.toml", "");
   const Collection found = collect({folder.path()});
   EXPECT_EQ(found.runs.size(), 1U);
-  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("begun has no whole epoch yet (completed)"),
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("begun has no whole epoch (completed)"),
                                        HasSubstr("locked has no whole epoch yet (killed)")));
+}
+
+TEST(ReportCollect, KeepsRunsThatDivergedInTheirFirstEpoch) {
+  const TemporaryFolder folder;
+  const std::string diverged = "{\"status\":\"diverged\",\"epochs\":0}";
+  write_run(folder / "a-1", 1, {});
+  write_text(folder / "a-1/summary.json", diverged);
+  EXPECT_THAT(error_of<std::invalid_argument>([&] { collect({folder.path()}); }),
+              HasSubstr("no run has a whole epoch, all of them diverged in their first, " +
+                        folder.path().string()));
+  write_run(folder / "a-2", 2, {0.5});
+  const Collection found = collect({folder.path()});
+  ASSERT_EQ(found.runs.size(), 2U);
+  EXPECT_EQ(found.runs[0].status, train::RunStatus::kDiverged);
+  EXPECT_THAT(found.runs[0].epochs, testing::IsEmpty());
+  EXPECT_THAT(found.notes, ElementsAre());
 }
 
 TEST(ReportCollect, RefusesWhatHoldsNoRun) {
@@ -111,6 +127,7 @@ TEST(ReportCollect, RefusesWhatHoldsNoRun) {
   };
   EXPECT_THAT(failure(folder / "nowhere"), HasSubstr("no such folder"));
   EXPECT_THAT(failure(folder.path()), HasSubstr("not a run directory and no folder of runs"));
+  EXPECT_THAT(failure(folder.path()), HasSubstr("config.toml and metrics.jsonl or lock"));
   write_text(folder / "file", "text");
   EXPECT_THAT(failure(folder / "file"), HasSubstr("not a folder"));
 }
