@@ -41,6 +41,13 @@ std::unique_ptr<sweep::Sweep> prepare(const Arguments& arguments,
   }
 }
 
+std::string command_to_go_on(const Arguments& arguments, const std::filesystem::path& out) {
+  std::string command = fmt::format("decorr sweep {} --out {}", arguments.sweep, out.string());
+  if (arguments.jobs > 0) command += fmt::format(" --jobs {}", arguments.jobs);
+  if (arguments.threads > 0) command += fmt::format(" --threads {}", arguments.threads);
+  return command;
+}
+
 int sweep(const Arguments& arguments) {
   const std::filesystem::path out =
       arguments.out.empty()
@@ -55,16 +62,15 @@ int sweep(const Arguments& arguments) {
   train::Progress progress(stdout, arguments.quiet);
   switch (sweep->run(progress, [&] { return interrupt.requested(); })) {
     case sweep::SweepOutcome::kInterrupted:
-      progress.line(fmt::format("interrupted; go on with: decorr sweep {} --out {}",
-                                arguments.sweep, out.string()));
+      progress.line("interrupted; go on with: " + command_to_go_on(arguments, out));
       return kInterrupted;
     case sweep::SweepOutcome::kFailed:
       fmt::print(stderr, "decorr: error: {}\n", sweep->failure());
       return kFailure;
     case sweep::SweepOutcome::kNothingUsable:
       fmt::print(stderr,
-                 "decorr: error: no run gave a number to compare, {}, see results.csv there; if "
-                 "they diverged, lower the learning rates\n",
+                 "decorr: error: no setting has a number to compare from all its runs, {}, see "
+                 "results.csv there; if they diverged, lower the learning rates\n",
                  out.string());
       return kDiverged;
     case sweep::SweepOutcome::kCompleted:
@@ -92,7 +98,8 @@ void add_sweep(CLI::App& program, int& exit_code) {
       ->check(CLI::Range(1, kMaxJobs));
   command
       ->add_option("--threads", arguments->threads,
-                   "Threads of each run (default: train.threads, or the processors shared by jobs)")
+                   "Threads of each run (default: as the sweep began, train.threads, or the "
+                   "processors shared by jobs)")
       ->check(CLI::Range(1, kMaxJobs));
   command->add_flag("--dry-run", arguments->dry_run, "Print what would be run, and write nothing");
   command->add_flag("--quiet", arguments->quiet, "Print nothing but errors");

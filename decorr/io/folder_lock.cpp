@@ -12,6 +12,12 @@
 #include <unistd.h>
 
 namespace decorr::io {
+namespace {
+
+// Whether the file system, as some over a network do, has no locks at all.
+bool has_no_locks(int error) { return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP; }
+
+}  // namespace
 
 FolderLock::~FolderLock() {
   if (file_ >= 0) close(file_);
@@ -25,7 +31,10 @@ bool FolderLock::take(const std::filesystem::path& folder) {
   constexpr int kTries = 10;
   constexpr auto kPause = std::chrono::milliseconds(20);
   for (int i = 0; i < kTries; ++i) {
-    if (flock(file_, LOCK_EX | LOCK_NB) == 0) return true;
+    if (flock(file_, LOCK_EX | LOCK_NB) == 0 || has_no_locks(errno)) return true;
+    check_runtime(errno == EWOULDBLOCK || errno == EINTR,
+                  "cannot lock the folder, {}, {}: check the disk or choose another --out", lock,
+                  std::strerror(errno));
     std::this_thread::sleep_for(kPause);
   }
   return false;

@@ -1,6 +1,7 @@
 #include "decorr/report/run.h"
 
 #include "decorr/core/check.h"
+#include "decorr/train/metrics.h"
 #include "decorr/train/run_directory.h"
 
 #include <algorithm>
@@ -79,6 +80,7 @@ Run read_run(const std::filesystem::path& path) {
   for (const auto& [key, value] : train::settings(record.config)) run.settings[key] = value;
 
   const auto file = train::RunDirectory(path).metrics();
+  const std::vector<double> epoch_seconds = train::epoch_seconds(record.epochs);
   double seconds = 0;
   std::int64_t last_step = 0;
   for (std::size_t i = 0; i < record.epochs.size(); ++i) {
@@ -88,18 +90,13 @@ Run read_run(const std::filesystem::path& path) {
     row.check(epoch.number == static_cast<std::int64_t>(i) + 1, "epoch");
     epoch.step = row.count("step");
     row.check(epoch.step > last_step, "step");
-    double train_seconds = row.number("train_seconds");
-    row.check(train_seconds >= 0, "train_seconds");
+    row.check(row.number("train_seconds") >= 0, "train_seconds");
     if (row.has("resumed_at_step")) {
       const std::int64_t from = row.count("resumed_at_step");
       row.check(from < epoch.step, "resumed_at_step");
-      if (from > last_step) {
-        train_seconds *=
-            static_cast<double>(epoch.step - last_step) / static_cast<double>(epoch.step - from);
-        run.resumed.push_back(epoch.number);
-      }
+      if (from > last_step) run.resumed.push_back(epoch.number);
     }
-    seconds += train_seconds;
+    seconds += epoch_seconds[i];
     epoch.seconds = seconds;
     for (std::size_t j = 0; j < kMetrics.size(); ++j)
       epoch.values[j] = row.number(kMetrics[j].key, kMetrics[j].required);

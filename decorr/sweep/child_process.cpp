@@ -16,7 +16,8 @@ namespace {
 constexpr int kCannotStart = 127;
 
 // In the new process; only calls that are safe between fork and exec.
-[[noreturn]] void become(char** arguments, int input, int errors, int lifeline) {
+[[noreturn]] void become(const char* program, char** arguments, int input, int errors,
+                         int lifeline) {
   setpgid(0, 0);  // out of the terminal's way: Ctrl-C is for the sweep, which passes it on
   // SIGTERM when the other end is closed, by whatever ends the parent. PR_SET_PDEATHSIG would send
   // one for every thread of the parent, and the second one ends training without a checkpoint.
@@ -32,13 +33,14 @@ constexpr int kCannotStart = 127;
   dup2(input, STDIN_FILENO);
   dup2(input, STDOUT_FILENO);
   dup2(errors, STDERR_FILENO);
-  execv("/proc/self/exe", arguments);
+  execv(program, arguments);
   _exit(kCannotStart);
 }
 
 }  // namespace
 
-ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
+ChildProcess::ChildProcess(const std::filesystem::path& program,
+                           const std::vector<std::string>& arguments,
                            const std::filesystem::path& log) {
   std::vector<std::string> words{"decorr"};
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -55,7 +57,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
   const int fork_reason = errno;
   if (pid_ == 0) {
     close(lifeline[1]);
-    become(pointers.data(), input, errors, lifeline[0]);
+    become(program.c_str(), pointers.data(), input, errors, lifeline[0]);
   }
   for (const int file : {input, errors, lifeline[0]})
     if (file >= 0) close(file);

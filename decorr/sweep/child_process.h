@@ -15,15 +15,17 @@ struct ChildExit {
   int signal = 0;  ///< that killed it
 };
 
-/// This program once more, with other arguments.
+/// The program `decorr`, at work.
 ///
 /// It reads nothing, its output is thrown away and its errors go to a file. Signals of the terminal
 /// do not reach it. If this process ends, however that may be, it gets SIGTERM, by which training
 /// writes a checkpoint and ends; the object's destructor sends it too, and waits.
 class ChildProcess {
  public:
-  /// Starts `decorr arguments...`, errors going to the new file `log`. Throws `std::runtime_error`.
-  ChildProcess(const std::vector<std::string>& arguments, const std::filesystem::path& log);
+  /// Starts `program arguments...`, errors going to the new file `log`. Throws
+  /// `std::runtime_error`.
+  ChildProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+               const std::filesystem::path& log);
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
@@ -33,6 +35,9 @@ class ChildProcess {
 
   /// Sends SIGTERM, once: a second one would keep training from writing its checkpoint.
   void terminate();
+
+  /// Whether SIGTERM was sent.
+  bool terminated() const { return terminated_; }
 
  private:
   pid_t pid_ = -1;

@@ -1,5 +1,7 @@
 #include "decorr/sweep/metric.h"
 
+#include "decorr/train/metrics.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -12,6 +14,19 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+// The number called `name` in each row, NaN where there is none.
+std::vector<double> numbers(const std::vector<nlohmann::ordered_json>& rows,
+                            const std::string& name) {
+  if (name == "train_seconds") return train::epoch_seconds(rows);
+  std::vector<double> values;
+  for (const nlohmann::ordered_json& row : rows) {
+    const auto found = row.find(name);
+    const bool number = found != row.end() && found->is_number();
+    values.push_back(number ? found->get<double>() : std::numeric_limits<double>::quiet_NaN());
+  }
+  return values;
+}
+
 }  // namespace
 
 bool Metric::better(double a, double b) const {
@@ -21,19 +36,17 @@ bool Metric::better(double a, double b) const {
 }
 
 std::vector<double> Metric::curve(const std::vector<nlohmann::ordered_json>& rows) const {
-  std::vector<double> values;
-  for (const nlohmann::ordered_json& row : rows) {
-    const auto found = row.find(name);
-    const bool number = found != row.end() && found->is_number();
-    double value = number ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
-    if (!std::isfinite(value)) value = std::numeric_limits<double>::quiet_NaN();
-    if (epoch == "best" && !values.empty() && !better(value, values.back())) value = values.back();
-    values.push_back(value);
+  std::vector<double> values = numbers(rows, name);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) values[i] = std::numeric_limits<double>::quiet_NaN();
+    if (epoch == "best" && i > 0 && !better(values[i], values[i - 1])) values[i] = values[i - 1];
   }
   return values;
 }
 
 bool Metric::needs_validation() const { return name.rfind("validation_", 0) == 0; }
+
+bool Metric::is_of_test() const { return name.rfind("test_", 0) == 0; }
 
 bool Metric::is_accuracy() const { return ends_with(name, "_acc"); }
 

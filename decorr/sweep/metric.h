@@ -20,11 +20,15 @@ struct Metric {
   bool better(double a, double b) const;
 
   /// What the run with these rows of `metrics.jsonl` is worth after each of its epochs: the value
-  /// of that epoch, or the best one so far. NaN where a row has no finite number.
+  /// of that epoch, or the best one so far. NaN where a row has no finite number. The seconds of
+  /// epochs in which the run was resumed are those of train::epoch_seconds().
   std::vector<double> curve(const std::vector<nlohmann::ordered_json>& rows) const;
 
   /// Whether it is measured on the validation images.
   bool needs_validation() const;
+
+  /// Whether it is measured on the test images.
+  bool is_of_test() const;
 
   /// Whether it is a fraction that is shown in per cent.
   bool is_accuracy() const;

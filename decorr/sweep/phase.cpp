@@ -41,11 +41,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-Phase::Phase(std::filesystem::path folder, std::vector<Run> runs, Metric metric, std::int64_t jobs)
+Phase::Phase(std::filesystem::path folder, std::vector<Run> runs, Metric metric, std::int64_t jobs,
+             std::filesystem::path program)
     : folder_(std::move(folder)),
       runs_(std::move(runs)),
       metric_(std::move(metric)),
       jobs_(static_cast<std::size_t>(jobs)),
+      program_(std::move(program)),
       results_(runs_.size()) {}
 
 void Phase::use(StopRule& rule, std::function<void()> save) {
@@ -117,7 +119,7 @@ void Phase::launch(train::Progress& progress) {
     check_runtime(!error, "cannot create a folder, {}, {}", folder.string(), error.message());
     if (!std::filesystem::exists(folder / "config.toml"))
       io::write_file_atomically(folder / "config.toml", train::to_toml(runs_[next_].config));
-    running_.emplace_back(next_, folder, log_of(next_));
+    running_.emplace_back(next_, program_, folder, log_of(next_));
   }
 }
 
@@ -143,19 +145,21 @@ bool Phase::reap(train::Progress& progress) {
       continue;
     }
     any = true;
-    finish(running->index, *exit);
+    finish(*running, *exit);
     if (results_[running->index].done()) show_result(*running, progress);
     running = running_.erase(running);
   }
   return any;
 }
 
-void Phase::finish(std::size_t index, const ChildExit& exit) {
+void Phase::finish(const Running& running, const ChildExit& exit) {
+  const std::size_t index = running.index;
   const std::filesystem::path log = log_of(index);
   std::error_code error;
   if (std::filesystem::file_size(log, error) == 0 && !error) std::filesystem::remove(log, error);
-  // A signal that comes before training has begun to listen ends it without a checkpoint.
-  const bool asked = interrupted_ && exit.signal == SIGTERM;
+  // A signal that comes before training has begun to listen, or when it listens no more, ends the
+  // process; what it has written counts.
+  const bool asked = running.process.terminated() && exit.signal == SIGTERM;
   if (exit.signal != 0 && !asked)
     return fail(
         index, fmt::format("it was killed by signal {} ({})", exit.signal, strsignal(exit.signal)));
@@ -164,6 +168,7 @@ void Phase::finish(std::size_t index, const ChildExit& exit) {
     return fail(index, said.empty() ? fmt::format("exit code {}", exit.code) : said);
   }
   const train::RunRecord record = train::read_run(folder_of(index));
+  // Also of a run that ended before the rule saw all of it: decisions are not to depend on that.
   results_[index] = result_of(record, metric_, judge(index, record.epochs));
   if (!results_[index].done() && !interrupted_)
     fail(index, "it was interrupted, but not by the sweep");

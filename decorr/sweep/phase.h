@@ -27,8 +27,9 @@ enum class PhaseEnd {
 /// Brings a list of runs to their ends, each in a process and a folder of its own.
 class Phase {
  public:
-  /// The `runs` have their folders in `folder`; at most `jobs` of them run at once.
-  Phase(std::filesystem::path folder, std::vector<Run> runs, Metric metric, std::int64_t jobs);
+  /// The `runs` have their folders in `folder`; at most `jobs` of them run at once, by `program`.
+  Phase(std::filesystem::path folder, std::vector<Run> runs, Metric metric, std::int64_t jobs,
+        std::filesystem::path program);
 
   /// Stops runs as `rule` says; `save` is called after it has judged, before a run is stopped.
   void use(StopRule& rule, std::function<void()> save);
@@ -52,8 +53,10 @@ class Phase {
   using Clock = std::chrono::steady_clock;
 
   struct Running {
-    Running(std::size_t run, const std::filesystem::path& folder, const std::filesystem::path& log)
-        : index(run), process({"train", "--out", folder.string(), "--resume", "--quiet"}, log) {}
+    Running(std::size_t run, const std::filesystem::path& program,
+            const std::filesystem::path& folder, const std::filesystem::path& log)
+        : index(run),
+          process(program, {"train", "--out", folder.string(), "--resume", "--quiet"}, log) {}
 
     std::size_t index;
     ChildProcess process;
@@ -69,7 +72,7 @@ class Phase {
   void launch(train::Progress& progress);
   void watch();
   bool reap(train::Progress& progress);
-  void finish(std::size_t index, const ChildExit& exit);
+  void finish(const Running& running, const ChildExit& exit);
   void fail(std::size_t index, const std::string& reason);
   void show_result(const Running& running, train::Progress& progress);
   void show_status(train::Progress& progress) const;
@@ -78,6 +81,7 @@ class Phase {
   std::vector<Run> runs_;
   Metric metric_;
   std::size_t jobs_;
+  std::filesystem::path program_;
   StopRule* rule_ = nullptr;
   std::function<void()> save_;
   std::vector<RunResult> results_;

@@ -33,7 +33,8 @@ struct RunResult {
 };
 
 /// The result of the run that `record` holds. With `stopped_after` > 0 the sweep has decided to
-/// stop it after that epoch, and later ones do not count.
+/// stop it after that epoch, and later ones do not count; a run that diverged before it could be
+/// stopped is listed as diverged.
 RunResult result_of(const train::RunRecord& record, const Metric& metric,
                     std::int64_t stopped_after = 0);
 

@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kAsked = "asked_threads";
+
 // The settings of a configuration, a line each, by their full names.
 std::string lines_of(const train::Config& config) {
   std::string text;
@@ -55,6 +57,36 @@ void check_runs(const fs::path& folder, const std::vector<Run>& runs, bool compl
                    "choose another --out",
                    (folder / name).string(), train::first_difference(old_lines, new_lines));
   }
+}
+
+// The runs in `folder` that are not `planned`.
+std::vector<std::string> unplanned(const fs::path& folder, const std::vector<Run>& planned) {
+  std::vector<std::string> names = run_names(folder);
+  for (const Run& run : planned)
+    names.erase(std::remove(names.begin(), names.end(), run.name), names.end());
+  return names;
+}
+
+void move_if_there(const fs::path& from, const fs::path& to) {
+  if (!fs::exists(from)) return;
+  std::error_code error;
+  fs::create_directories(to.parent_path(), error);
+  if (!error) fs::rename(from, to, error);
+  check_runtime(!error, "cannot move {} to {}, {}", from.string(), to.string(), error.message());
+}
+
+// Moves a run and its log; the folder comes last, as it is by this that a run is found.
+void move_run(const fs::path& from, const fs::path& to) {
+  move_if_there(from.string() + ".log", to.string() + ".log");
+  move_if_there(from, to);
+}
+
+// `path`, or with a number behind it if that is taken.
+fs::path free_name(const fs::path& path) {
+  fs::path name = path;
+  for (int number = 2; fs::exists(name); ++number)
+    name = fmt::format("{}-{}", path.string(), number);
+  return name;
 }
 
 }  // namespace
@@ -103,6 +135,29 @@ void SweepDirectory::open(const Plan& plan) {
       "# The sweep with its defaults resolved, as it was last run.\n" + to_toml(plan.file));
 }
 
+FinalMoves SweepDirectory::arrange_final_runs(const std::vector<Run>& planned) const {
+  FinalMoves moves;
+  for (const std::string& name : unplanned(final_runs(), planned)) {
+    move_run(final_runs() / name, free_name(old_final_runs() / name));
+    ++moves.away;
+  }
+  for (const Run& run : planned) {
+    const fs::path old = old_final_runs() / run.name;
+    if (fs::exists(final_runs() / run.name) || !fs::exists(old / "config.toml")) continue;
+    if (lines_of(train::load_run_config(old)) != lines_of(run.config)) continue;
+    move_run(old, final_runs() / run.name);
+    ++moves.back;
+  }
+  return moves;
+}
+
+bool SweepDirectory::unplanned_in_use(const std::vector<Run>& planned) const {
+  const std::vector<std::string> names = unplanned(final_runs(), planned);
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return train::RunDirectory(final_runs() / name).in_use();
+  });
+}
+
 SweepState SweepDirectory::state() const {
   SweepState state;
   const fs::path file = path_ / "state.json";
@@ -111,16 +166,19 @@ SweepState SweepDirectory::state() const {
       nlohmann::ordered_json::parse(io::read_file(file), nullptr, /*allow_exceptions=*/false);
   const bool whole = json.is_object() && json.contains("threads") &&
                      json["threads"].is_number_integer() && json.contains("decisions") &&
-                     json["decisions"].is_object();
+                     json["decisions"].is_object() &&
+                     (!json.contains(kAsked) || json[kAsked].is_number_integer());
   check_runtime(whole, "damaged state of a sweep, {}, delete it to have runs judged anew",
                 file.string());
   state.threads = json["threads"].get<std::int64_t>();
+  state.asked_threads = json.value(kAsked, std::int64_t{0});
   state.decisions = json["decisions"];
   return state;
 }
 
 void SweepDirectory::save(const SweepState& state) const {
-  const nlohmann::ordered_json json = {{"threads", state.threads}, {"decisions", state.decisions}};
+  nlohmann::ordered_json json = {{"threads", state.threads}, {"decisions", state.decisions}};
+  if (state.asked_threads > 0) json[kAsked] = state.asked_threads;
   io::write_file_atomically(path_ / "state.json", json.dump(2) + "\n");
 }
 

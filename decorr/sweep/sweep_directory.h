@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 // The folder of a sweep. Internal to sweep/: not installed.
 namespace decorr::sweep {
@@ -15,11 +16,17 @@ namespace decorr::sweep {
 /// What a sweep remembers beside its runs, in `state.json`.
 struct SweepState {
   std::int64_t threads = 0;  ///< of runs whose configuration leaves them open; 0: not decided yet
+  std::int64_t asked_threads = 0;  ///< that SweepOptions asked for, of all runs; 0: for none
   nlohmann::ordered_json decisions = nlohmann::ordered_json::object();  ///< of the StopRule
 };
 
-/// The folder of a sweep: `sweep.toml`, `state.json`, run directories in `runs/` and `final/`,
-/// results.
+/// How many runs SweepDirectory::arrange_final_runs() has moved.
+struct FinalMoves {
+  std::size_t away = 0, back = 0;
+};
+
+/// The folder of a sweep: `sweep.toml`, `state.json`, run directories in `runs/`, `final/` and
+/// `final-old/`, results.
 class SweepDirectory {
  public:
   explicit SweepDirectory(std::filesystem::path path) : path_(std::move(path)) {}
@@ -41,6 +48,14 @@ class SweepDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path runs() const { return path_ / "runs"; }
   std::filesystem::path final_runs() const { return path_ / "final"; }
+  std::filesystem::path old_final_runs() const { return path_ / "final-old"; }
+
+  /// Moves the runs in `final/` that are not `planned` to `final-old/`, and planned ones with the
+  /// same configuration back from there. Throws `std::runtime_error` if that fails.
+  FinalMoves arrange_final_runs(const std::vector<Run>& planned) const;
+
+  /// Whether another process is at work on a run in `final/` that is not `planned`.
+  bool unplanned_in_use(const std::vector<Run>& planned) const;
 
  private:
   void check_sweep(const Plan& plan) const;

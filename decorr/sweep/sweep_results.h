@@ -36,6 +36,7 @@ std::string final_table(const Plan& plan, const PhaseResults& last);
 std::string settings_table(const Plan& plan, const PhaseResults& search);
 
 /// Rows of cells in Markdown, columns as wide as they need to be; the first row is the heading.
-std::string markdown_table(const std::vector<std::vector<std::string>>& rows);
+/// Bars in cells are escaped.
+std::string markdown_table(std::vector<std::vector<std::string>> rows);
 
 }  // namespace decorr::sweep

@@ -19,6 +19,13 @@ std::size_t width(const std::string& text) {
   }));
 }
 
+// A bar in a cell would begin the next one.
+std::string escaped(const std::string& cell) {
+  std::string text;
+  for (const char c : cell) text += c == '|' ? std::string("\\|") : std::string(1, c);
+  return text;
+}
+
 // The columns that tell settings apart: groups, then axes.
 Row setting_heading(const Plan& plan) {
   Row names = plan.file.group_by;
@@ -63,8 +70,10 @@ std::string describe(const Metric& metric) {
 
 }  // namespace
 
-std::string markdown_table(const std::vector<Row>& rows) {
+std::string markdown_table(std::vector<Row> rows) {
   std::vector<std::size_t> widths(rows.front().size());
+  for (Row& row : rows)
+    for (std::string& cell : row) cell = escaped(cell);
   for (const Row& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
   std::string text;
@@ -112,6 +121,13 @@ std::string best_table(const Plan& plan, const PhaseResults& search) {
           "no setting{} ended with a usable {}",
           group.values.empty() ? "" : fmt::format(" of {}", fmt::join(group.values, ", ")),
           search.metric.name));
+  const bool chosen = std::any_of(groups.begin(), groups.end(),
+                                  [](const Group& group) { return group.members.size() > 1; });
+  if (chosen && search.metric.is_of_test())
+    notes.push_back(fmt::format(
+        "settings were chosen by {}, on the test images: numbers of the best on these are too "
+        "good; hold out data.validation images and choose by a validation metric",
+        search.metric.name));
   if (!notes.empty()) text += "\n";
   for (const std::string& note : notes) text += fmt::format("- note: {}\n", note);
   return text;

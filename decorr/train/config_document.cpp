@@ -87,26 +87,25 @@ const Node* Node::find(const std::string& name) const {
 }
 
 std::string read_document(const std::string& path) {
-  const char* const mend = "check the path of the configuration";
+  const char* const mend = "check the path";
   if (std::filesystem::is_directory(path))
-    throw ConfigError("cannot read the configuration: it is a folder", path, mend);
+    throw ConfigError("cannot read the file: it is a folder", path, mend);
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   constexpr std::size_t kMaxSize = 1 << 20;
   std::string text(kMaxSize + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad())
-    throw ConfigError(fmt::format("cannot read the configuration: {}", std::strerror(errno)), path,
-                      mend);
+    throw ConfigError(fmt::format("cannot read the file: {}", std::strerror(errno)), path, mend);
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > kMaxSize)
-    throw ConfigError("not a configuration: larger than 1 MiB", path, mend);
+    throw ConfigError("not a TOML file of settings: larger than 1 MiB", path, mend);
   return text;
 }
 
 Node parse_document(const std::string& text, const std::string& source_name) {
   if (text.find('\0') != std::string::npos)
-    throw ConfigError("not a configuration but a binary file", source_name, "give a TOML file");
+    throw ConfigError("not a TOML file but a binary file", source_name, "give a TOML file");
   try {
     const toml::table table = toml::parse(text, source_name);
     return convert(table, "", [&](const toml::node& node) {
@@ -115,7 +114,7 @@ Node parse_document(const std::string& text, const std::string& source_name) {
   } catch (const toml::parse_error& error) {
     // toml++ decodes ahead of what it parses, so that it does not know where broken text is.
     if (not_utf8(error))
-      throw ConfigError("not a configuration: text that is not UTF-8", source_name,
+      throw ConfigError("not a TOML file: text that is not UTF-8", source_name,
                         "give a TOML file in UTF-8");
     throw ConfigError(fmt::format("not valid TOML: {}", error.description()),
                       fmt::format("{}:{}", source_name, error.source().begin.line), kSyntax);

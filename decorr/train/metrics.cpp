@@ -3,6 +3,8 @@
 #include "decorr/core/check.h"
 #include "decorr/io/atomic_file.h"
 
+#include <cstdint>
+#include <limits>
 #include <sstream>
 #include <string>
 
@@ -13,6 +15,12 @@ std::string lines_of(const std::vector<nlohmann::ordered_json>& rows) {
   std::string text;
   for (const auto& row : rows) text += row.dump() + "\n";
   return text;
+}
+
+template <typename Number>
+Number number_in(const nlohmann::ordered_json& row, const char* key, Number otherwise) {
+  const auto found = row.find(key);
+  return found != row.end() && found->is_number() ? found->get<Number>() : otherwise;
 }
 
 }  // namespace
@@ -44,6 +52,21 @@ void MetricsLog::append(const nlohmann::ordered_json& row) const {
   std::vector<nlohmann::ordered_json> all = rows();
   all.push_back(row);
   io::write_file_atomically(path_, lines_of(all));
+}
+
+std::vector<double> epoch_seconds(const std::vector<nlohmann::ordered_json>& rows) {
+  std::vector<double> result;
+  std::int64_t start = 0;  // the step with which the epoch before ended
+  for (const auto& row : rows) {
+    double seconds = number_in(row, "train_seconds", std::numeric_limits<double>::quiet_NaN());
+    const auto end = number_in<std::int64_t>(row, "step", start);
+    const auto resumed = number_in<std::int64_t>(row, "resumed_at_step", start);
+    if (resumed > start && resumed < end)
+      seconds *= static_cast<double>(end - start) / static_cast<double>(end - resumed);
+    result.push_back(seconds);
+    start = end;
+  }
+  return result;
 }
 
 }  // namespace decorr::train

@@ -27,4 +27,10 @@ class MetricsLog {
   std::filesystem::path path_;
 };
 
+/// The seconds of training of each epoch in `rows`, NaN where a row has none.
+///
+/// Of an epoch in the middle of which the run was resumed (`resumed_at_step`) only the steps since
+/// have been timed; those before are taken to have been as fast.
+std::vector<double> epoch_seconds(const std::vector<nlohmann::ordered_json>& rows);
+
 }  // namespace decorr::train

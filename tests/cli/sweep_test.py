@@ -202,12 +202,13 @@ def test_a_killed_sweep_leaves_no_processes(tmp_path, data):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_interrupts_write_checkpoints(tmp_path, data, number):
     out = tmp_path / "out"
-    process = start_long(tmp_path, data, out)
+    process = start_long(tmp_path, data, out, "--threads", 2)
     process.send_signal(number)
     result = finish(process)
     assert result.returncode == 130, result
     assert result.stderr == ""
-    assert f"go on with: decorr sweep {tmp_path / 's.toml'} --out {out}" in result.stdout
+    assert (f"go on with: decorr sweep {tmp_path / 's.toml'} --out {out} --jobs 2 --threads 2\n"
+            in result.stdout)
     assert not children_of(out)
     statuses = [json.loads(file.read_text())["status"] for file in out.glob("runs/*/summary.json")]
     assert statuses == ["interrupted", "interrupted"]
@@ -247,7 +248,15 @@ def test_diverged_runs_are_listed_and_never_best(tmp_path, data):
 def test_nothing_but_diverged_runs_is_exit_3(tmp_path, data):
     path = write_sweep(tmp_path, data, '[sweep]\nmetric = "train_loss"\n',
                        optimizer={"type": "sgd", "lr": 1e30})
-    check_error(sweep(path, tmp_path / "out"), 3, "no run gave a number", str(tmp_path / "out"))
+    check_error(sweep(path, tmp_path / "out"), 3, "no setting has a number", str(tmp_path / "out"))
+
+
+def test_nothing_but_diverged_final_runs_is_exit_3(tmp_path, data):
+    path = write_sweep(tmp_path, data, '[sweep]\nmetric = "train_loss"\n'
+                       '[final]\nseeds = [1, 2]\nset = { optimizer.lr = 1e30 }\n',
+                       optimizer={"type": "sgd"})
+    check_error(sweep(path, tmp_path / "out"), 3, "no setting has a number", str(tmp_path / "out"))
+    assert "2 of 2 diverged" in (tmp_path / "out" / "table.md").read_text()
 
 
 STOP = """
@@ -315,7 +324,8 @@ def test_errors_are_found_before_anything_is_written(tmp_path, data):
     refused(LR_GRID + '[set]\ndata.root = "/nowhere"\n', "/nowhere")
     refused(LR_GRID + '[[variant]]\nname = "plain"\nset = { decorrelation.method = "none", '
             'decorrelation.lr = 0.1 }\n', "decorrelation.lr", 'variant "plain"', "s.toml:9")
-    check_only_error(sweep(tmp_path / "none.toml", out), 2, "none.toml")
+    line = check_only_error(sweep(tmp_path / "none.toml", out), 2, "cannot read the file", "none.toml")
+    assert "configuration" not in line
     (tmp_path / "base.toml").unlink()
     check_only_error(sweep(tmp_path / "s.toml", out, "--dry-run"), 2, "base.toml")
     assert not out.exists()
@@ -358,6 +368,39 @@ def test_a_sweep_goes_on_with_the_threads_it_began_with(tmp_path, data):
     threads = {line for file in out.glob("runs/*/config.toml")
                for line in file.read_text().splitlines() if line.startswith("threads")}
     assert len(threads) == 1 and threads != {"threads = 0"}
+
+
+def test_the_threads_that_were_asked_for_are_kept(tmp_path, data):
+    path = write_sweep(tmp_path, data, LR_GRID, train={"epochs": 1, "threads": 2})
+    out = tmp_path / "out"
+    check_success(sweep(path, out, "--threads", 1))
+    assert "3 done before" in check_success(sweep(path, out)).stdout
+    text = path.read_text()
+    path.write_text(text.replace("1e-4", "1e-4, 2e-4"))
+    assert "3 done before" in check_success(sweep(path, out)).stdout
+    configs = list(out.glob("runs/*/config.toml"))
+    assert len(configs) == 4
+    assert all("threads = 1\n" in config.read_text() for config in configs)
+    path.write_text(text + "train.threads = [1, 2]\n")
+    check_only_error(sweep(path, out), 2, "varies train.threads", "began with --threads")
+
+
+def test_old_final_runs_move_out_of_the_way(tmp_path, data):
+    text = LR_GRID + "[final]\nseeds = [7, 8]\n"
+    path, out = write_sweep(tmp_path, data, text, train={"epochs": 1}), tmp_path / "out"
+    check_success(sweep(path, out))
+    runs = {file.name: snapshot(file) for file in out.glob("final/*")}
+    assert len(runs) == 2
+    text = path.read_text()
+    path.write_text(text.replace("[7, 8]", "[7]"))
+    assert f"moved to {out / 'final-old'}" in check_success(sweep(path, out)).stdout
+    assert [file.name for file in out.glob("final/*")] == [name for name in runs if "=7" in name]
+    assert [file.name for file in out.glob("final-old/*")] == [name for name in runs if "=8" in name]
+    assert len(results(out, "final")) == 1
+    path.write_text(text)
+    again = check_success(sweep(path, out)).stdout
+    assert f"came back from {out / 'final-old'}" in again and "2 done before" in again
+    assert {file.name: snapshot(file) for file in out.glob("final/*")} == runs
 
 
 def test_other_folders_are_left_alone(tmp_path, data):

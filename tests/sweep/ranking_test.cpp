@@ -136,6 +136,35 @@ TEST(SweepTables, ShowMeansErrorsAndReasons) {
   EXPECT_EQ(json["groups"][0]["best"], "optimizer.lr=0.1");
 }
 
+TEST(Metric, SecondsOfAResumedEpochAreThoseOfAllOfIt) {
+  train::RunRecord record;
+  record.status = train::RunStatus::kCompleted;
+  record.epochs = {
+      {{"step", 10}, {"train_seconds", 2.0}, {"eval_seconds", 0.5}},
+      {{"step", 20}, {"train_seconds", 2.0}, {"eval_seconds", 0.5}, {"resumed_at_step", 15}}};
+  const RunResult result = result_of(record, {"train_seconds", "min", "last"});
+  EXPECT_EQ(result.metric, 4.0);
+  EXPECT_EQ(result.seconds, 7.0);
+}
+
+TEST(SweepTables, SayWhenSettingsWereChosenByTestImages) {
+  const auto table = [](const std::string& metric, const std::string& grid) {
+    const Plan plan = SweepFolder().plan("[sweep]\nmetric = \"" + metric +
+                                         "\"\n[set]\ndata.validation = 10\n" + grid);
+    return best_table(plan, {"search", plan.file.metric, plan.runs,
+                             std::vector<RunResult>(plan.runs.size(), completed(0.5))});
+  };
+  const std::string grid = "[grid]\noptimizer.lr = [0.1, 0.2]\n";
+  EXPECT_THAT(table("test_acc", grid), HasSubstr("chosen by test_acc, on the test images"));
+  EXPECT_THAT(table("test_loss", grid), HasSubstr("chosen by test_loss, on the test images"));
+  EXPECT_THAT(table("validation_acc", grid), testing::Not(HasSubstr("test images")));
+  EXPECT_THAT(table("test_acc", ""), testing::Not(HasSubstr("test images")));
+}
+
+TEST(SweepTables, BarsInNamesBeginNoCell) {
+  EXPECT_EQ(markdown_table({{"a|b"}, {"–"}}), "| a\\|b |\n|------|\n| –    |\n");
+}
+
 TEST(SweepTables, ColumnsAreAligned) {
   EXPECT_EQ(markdown_table({{"a", "b ± c"}, {"long", "–"}}),
             "| a    | b ± c |\n|------|-------|\n| long | –     |\n");

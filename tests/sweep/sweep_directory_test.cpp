@@ -1,6 +1,7 @@
 #include "decorr/sweep/sweep_directory.h"
 
 #include "decorr/io/atomic_file.h"
+#include "decorr/train/run_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +10,8 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace decorr::sweep {
 namespace {
@@ -85,13 +88,62 @@ TEST_F(SweepDirectoryTest, OneProcessAtATime) {
               HasSubstr("in use by another process"));
 }
 
+TEST_F(SweepDirectoryTest, FinalRunsThatAreNotPlannedMoveAwayAndBack) {
+  const Plan plan = files_.plan(kLoss + grid_ + "[final]\nseeds = [1]\n");
+  const std::vector<sweep::Run> first = plan.final_runs({0}), second = plan.final_runs({1});
+  SweepDirectory directory(out());
+  directory.open(plan);
+  const auto write = [&](const sweep::Run& run, const fs::path& folder, const std::string& text) {
+    fs::create_directories(folder / run.name);
+    io::write_file_atomically(folder / run.name / "config.toml", train::to_toml(run.config));
+    io::write_file_atomically(folder / (run.name + ".log"), text);
+  };
+  const auto names = [](const fs::path& folder) { return testing_support::names_in(folder); };
+  const auto moves = [&](const std::vector<sweep::Run>& planned) {
+    const FinalMoves moved = directory.arrange_final_runs(planned);
+    return std::make_pair(moved.away, moved.back);
+  };
+  const std::string name = first.front().name;
+  EXPECT_EQ(moves(first), std::make_pair(0UL, 0UL));
+  write(first.front(), directory.final_runs(), "old");
+  EXPECT_EQ(moves(first), std::make_pair(0UL, 0UL));
+  EXPECT_EQ(moves(second), std::make_pair(1UL, 0UL));
+  EXPECT_THAT(names(directory.final_runs()), testing::IsEmpty());
+  EXPECT_THAT(names(directory.old_final_runs()), testing::ElementsAre(name, name + ".log"));
+  EXPECT_EQ(moves(first), std::make_pair(0UL, 1UL));
+  EXPECT_THAT(names(directory.final_runs()), testing::ElementsAre(name, name + ".log"));
+  // Nothing is overwritten, and another configuration stays where it is.
+  sweep::Run other = first.front();
+  other.config.train.epochs += 1;
+  write(other, directory.old_final_runs(), "other");
+  EXPECT_EQ(moves({}), std::make_pair(1UL, 0UL));
+  EXPECT_THAT(names(directory.old_final_runs()),
+              testing::ElementsAre(name, name + "-2", name + "-2.log", name + ".log"));
+  EXPECT_EQ(moves(first), std::make_pair(0UL, 0UL));
+  EXPECT_EQ(io::read_file(directory.old_final_runs() / (name + ".log")), "other");
+}
+
+TEST_F(SweepDirectoryTest, FindsFinalRunsInUse) {
+  const Plan plan = files_.plan(kLoss + grid_ + "[final]\nseeds = [1]\n");
+  const std::vector<sweep::Run> runs = plan.final_runs({0});
+  SweepDirectory directory(out());
+  train::RunDirectory run(directory.final_runs() / runs.front().name);
+  EXPECT_FALSE(directory.unplanned_in_use({}));
+  run.open(runs.front().config);
+  EXPECT_TRUE(directory.unplanned_in_use({}));
+  EXPECT_FALSE(directory.unplanned_in_use(runs));
+}
+
 TEST_F(SweepDirectoryTest, RemembersItsState) {
   SweepDirectory directory(out());
   EXPECT_EQ(directory.state().threads, 0);
   directory.open(files_.plan(kLoss));
-  directory.save({2, {{"a", {{"judged", 1}, {"stopped_after", 0}}}}});
+  directory.save({2, 0, {{"a", {{"judged", 1}, {"stopped_after", 0}}}}});
   EXPECT_EQ(directory.state().threads, 2);
+  EXPECT_EQ(directory.state().asked_threads, 0);
   EXPECT_EQ(directory.state().decisions["a"]["judged"], 1);
+  directory.save({2, 3, nlohmann::ordered_json::object()});
+  EXPECT_EQ(directory.state().asked_threads, 3);
   io::write_file_atomically(out() / "state.json", "{");
   EXPECT_THAT(error_of<std::runtime_error>([&] { directory.state(); }),
               HasSubstr("damaged state of a sweep"));

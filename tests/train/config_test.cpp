@@ -369,15 +369,14 @@ TEST_F(ConfigFile, MustBeAReadableTextFile) {
     }
   };
   const std::string missing = folder_ / "missing.toml";
-  EXPECT_EQ(message(missing), "cannot read the configuration: No such file or directory, " +
-                                  missing + ", check the path of the configuration");
+  EXPECT_EQ(message(missing),
+            "cannot read the file: No such file or directory, " + missing + ", check the path");
   EXPECT_THAT(message(folder_), HasSubstr("it is a folder, " + folder_.string()));
   const std::string binary =
       write(std::string("\x7F"
                         "ELF\0\0\1",
                         7));
-  EXPECT_EQ(message(binary),
-            "not a configuration but a binary file, " + binary + ", give a TOML file");
+  EXPECT_EQ(message(binary), "not a TOML file but a binary file, " + binary + ", give a TOML file");
   EXPECT_THAT(message(write("seed = 1\n\xFF\xFE = 2\n")), HasSubstr("not UTF-8"));
   EXPECT_THAT(message(write(std::string((1 << 20) + 1, '#'))), HasSubstr("larger than 1 MiB"));
 }
