@@ -24,7 +24,7 @@ die() {
 
 build=(g++ cmake ninja-build ccache libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
        libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev zlib1g-dev libcurl4-openssl-dev
-       libarchive-dev libpng-dev libssl-dev libturbojpeg0-dev python3-plotly)
+       ca-certificates libarchive-dev libpng-dev libssl-dev libturbojpeg0-dev python3-plotly)
 runtime=(dataset-fashion-mnist python3-minimal python3-matplotlib)
 test=(libgtest-dev libgmock-dev libbenchmark-dev dataset-fashion-mnist python3-minimal python3-pytest
       python3-matplotlib python3-numpy python3-pil clang-format chromium chromium-driver

@@ -46,13 +46,16 @@ int fetch(const Arguments& arguments) {
   const auto options =
       data::FetchOptions().via(arguments.via).from(arguments.from).download(arguments.download);
   try {
-    const std::size_t files = data::fetch(source, target, options, events);
+    const data::FetchResult result = data::fetch(source, target, options, events);
     display.clear();
-    if (files > 0) {
-      fmt::print("{} is there already, {} files checked: {}\n", source.name, files,
+    if (!result.already) {
+      fmt::print("{} is in {}\n", source.name, target.string());
+    } else if (result.files > 0) {
+      fmt::print("{} is there already, {} files checked: {}\n", source.name, result.files,
                  target.string());
     } else {
-      fmt::print("{} is in {}\n", source.name, target.string());
+      fmt::print("{} is there already (not fetched by this program): {}\n", source.name,
+                 target.string());
     }
   } catch (const data::FetchStopped&) {
     display.line("interrupted; the same command goes on from here");

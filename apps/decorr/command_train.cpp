@@ -1,3 +1,4 @@
+#include "decorr/data/image_tree.h"
 #include "decorr/train/config.h"
 #include "decorr/train/interrupt.h"
 #include "decorr/train/trainer.h"
@@ -8,6 +9,7 @@
 #include "apps/decorr/commands.h"
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,12 +46,16 @@ train::Config configuration(const Arguments& arguments) {
   return train::load_config(file.string(), arguments.overrides);
 }
 
-// Up to here nothing is written: data or a checkpoint that cannot be read is bad input too.
+// Up to here nothing is written: data or a checkpoint that cannot be read is bad input too. Null if
+// interrupted.
 std::unique_ptr<train::Trainer> prepare(const train::Config& config,
                                         const std::filesystem::path& out, bool resume,
-                                        train::Progress& progress) {
+                                        train::Progress& progress,
+                                        const std::function<bool()>& interrupted) {
   try {
-    return std::make_unique<train::Trainer>(config, out, resume, progress);
+    return std::make_unique<train::Trainer>(config, out, resume, progress, interrupted);
+  } catch (const data::LoadStopped&) {
+    return nullptr;
   } catch (const std::runtime_error& error) {
     throw BadInput(error.what());
   }
@@ -68,10 +74,15 @@ int train(const Arguments& arguments) {
           : std::filesystem::path(arguments.out);
   const train::InterruptGuard interrupt;
   train::Progress progress(stdout, arguments.quiet);
-  const auto trainer = prepare(config, out, arguments.resume, progress);
+  const auto interrupted = [&] { return interrupt.requested(); };
+  const auto trainer = prepare(config, out, arguments.resume, progress, interrupted);
+  if (trainer == nullptr) {
+    progress.line("interrupted while the data were loaded; nothing was written");
+    return kInterrupted;
+  }
   if (arguments.resume)
     progress.line(fmt::format("resuming {} at step {}", out.string(), trainer->state().step));
-  const train::Outcome outcome = trainer->run([&] { return interrupt.requested(); });
+  const train::Outcome outcome = trainer->run(interrupted);
   switch (outcome) {
     case train::Outcome::kDiverged:
       fmt::print(stderr,

@@ -78,7 +78,7 @@ std::map<std::string, std::string> members(archive* reader, const std::string& p
 std::map<std::string, std::string> read_tar(const std::string& path, const Wanted& wanted) {
   Feed source(path);
   const Reader reader(archive_read_new());
-  check_runtime(reader != nullptr, "[read_tar] out of memory");
+  check_runtime(reader != nullptr, "[read_tar] out of memory; free some");
   archive_read_support_format_tar(reader.get());
   std::map<std::string, std::string> files;
   try {
@@ -96,7 +96,7 @@ std::map<std::string, std::string> read_tar(const std::string& path, const Wante
 std::map<std::string, std::string> read_zip(const std::string& path, const Wanted& wanted) {
   constexpr std::size_t kBlock = 1 << 16;
   const Reader reader(archive_read_new());
-  check_runtime(reader != nullptr, "[read_zip] out of memory");
+  check_runtime(reader != nullptr, "[read_zip] out of memory; free some");
   archive_read_support_format_zip(reader.get());
   if (archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK)
     refuse(reader.get(), path, "zip");

@@ -75,6 +75,7 @@ const CifarFiles& cifar10_files() {
   static const CifarFiles files{
       "cifar10",
       "cifar-10-binary.tar.gz",
+      "cifar-10-batches-bin",
       {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
        "data_batch_5.bin"},
       {"test_batch.bin"},
@@ -87,6 +88,7 @@ const CifarFiles& cifar100_files() {
   static const CifarFiles files{
       "cifar100",
       "cifar-100-binary.tar.gz",
+      "cifar-100-binary",
       {"train.bin"},
       {"test.bin"},
       "fine_label_names.txt",
@@ -127,7 +129,7 @@ Dataset read_cifar(const fs::path& folder, const std::string& split, const Cifar
   for (auto& [path, bytes] : read_tar(archive.string(), [&](const std::string& path) {
          return std::count(wanted.begin(), wanted.end(), leaf(path)) > 0;
        }))
-    contents[leaf(path)] = bytes;
+    contents[leaf(path)] = std::move(bytes);
   return assemble(files, split, contents, archive);
 }
 

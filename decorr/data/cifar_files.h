@@ -13,7 +13,8 @@ namespace decorr::data {
 struct CifarFiles {
   std::string name;                      ///< `cifar10` or `cifar100`
   std::string archive;                   ///< official archive of the binary version
-  std::vector<std::string> train, test;  ///< files in the archive's folder
+  std::string unpacked;                  ///< folder that it unpacks to
+  std::vector<std::string> train, test;  ///< files in that folder
   std::string class_names;               ///< file of the classes' names; empty: none is read
   std::vector<std::string> classes;      ///< their names where there is no such file
 };

@@ -22,17 +22,18 @@ std::string full_path(const ImageTree& tree, const LabelledFile& file) {
 
 // The headers of `files`; a height of 0 stands for a file that is to be skipped.
 std::vector<ImageHeader> read_headers(const ImageTree& tree, const std::vector<LabelledFile>& files,
-                                      bool skip_corrupt) {
+                                      const ImageOptions& options) {
   std::vector<ImageHeader> headers(files.size());
-  for_each_file("reading headers", files.size(), [&](std::size_t i) {
+  const auto read = [&](std::size_t i) {
     const std::string path = full_path(tree, files[i]);
     const std::string bytes = io::read_file(path);
     try {
       headers[i] = read_image_header(bytes, path);
     } catch (const std::runtime_error&) {
-      if (!skip_corrupt) throw;
+      if (!options.skip_corrupt) throw;
     }
-  });
+  };
+  for_each_file("reading headers", files.size(), read, options.should_stop);
   return headers;
 }
 
@@ -75,7 +76,7 @@ DecodedImages decode_images(const ImageTree& tree, const std::string& split,
   // The two parts must agree in size and colour, so the headers of both decide.
   std::vector<LabelledFile> all = tree.train;
   all.insert(all.end(), tree.test.begin(), tree.test.end());
-  const std::vector<ImageHeader> headers = read_headers(tree, all, options.skip_corrupt);
+  const std::vector<ImageHeader> headers = read_headers(tree, all, options);
   if (options.image_size == 0) check_sizes(tree, all, headers);
   const bool colour =
       std::any_of(headers.begin(), headers.end(), [](const auto& header) { return header.colour; });
@@ -96,7 +97,7 @@ DecodedImages decode_images(const ImageTree& tree, const std::string& split,
   std::int64_t* labels = part.labels.data_ptr<std::int64_t>();
   const auto size = static_cast<std::size_t>(channels * height * width);
   std::vector<char> kept(files.size(), 0);  // not bool: the threads write to their own elements
-  for_each_file("decoding images", files.size(), [&](std::size_t i) {
+  const auto decode = [&](std::size_t i) {
     if (headers[offset + i].height == 0) return;
     const std::string path = full_path(tree, files[i]);
     const std::string bytes = io::read_file(path);
@@ -111,7 +112,8 @@ DecodedImages decode_images(const ImageTree& tree, const std::string& split,
     } catch (const std::runtime_error&) {
       if (!options.skip_corrupt) throw;
     }
-  });
+  };
+  for_each_file("decoding images", files.size(), decode, options.should_stop);
   for (std::size_t i = 0; i < files.size(); ++i)
     if (kept[i] == 0) part.skipped.push_back(files[i].path);
   check_runtime(part.skipped.size() < files.size(),

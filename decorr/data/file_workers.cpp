@@ -1,8 +1,8 @@
 #include "decorr/data/file_workers.h"
 
+#include "decorr/core/check.h"
 #include "decorr/core/threads.h"
-
-#include <fmt/format.h>
+#include "decorr/data/image_tree.h"
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -39,7 +40,7 @@ class SharedWork {
           failed_ = i;
           error_ = std::current_exception();
         }
-        next_ = count_;
+        stop();
       }
       ++done_;
     }
@@ -54,6 +55,9 @@ class SharedWork {
     std::unique_lock lock(mutex_);
     while (!news_.wait_for(lock, kRedraw, [&] { return finished_ == threads; })) look(done_.load());
   }
+
+  // Lets no further call begin.
+  void stop() { next_ = count_; }
 
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
@@ -74,16 +78,30 @@ class SharedWork {
 }  // namespace
 
 void for_each_file(const std::string& what, std::size_t count,
-                   const std::function<void(std::size_t)>& work) {
+                   const std::function<void(std::size_t)>& work,
+                   const std::function<bool()>& should_stop) {
+  if (should_stop && should_stop()) throw LoadStopped();
   SharedWork shared(count, work);
   const auto processors = static_cast<std::size_t>(available_processors());
   std::vector<std::thread> threads;
-  for (std::size_t i = 0; i < std::min(count, processors); ++i)
-    threads.emplace_back([&] { shared.run(); });
+  try {
+    for (std::size_t i = 0; i < std::min(count, processors); ++i)
+      threads.emplace_back([&] { shared.run(); });
+  } catch (const std::system_error& error) {
+    // Those that there are do it too.
+    check_runtime(
+        !threads.empty(),
+        "[data] cannot start a thread for {}: {}; raise the limit of processes (ulimit -u)", what,
+        error.what());
+  }
   const auto start = std::chrono::steady_clock::now();
   const bool terminal = isatty(STDERR_FILENO) == 1;
-  bool drawn = false;
+  bool drawn = false, stopped = false;
   shared.wait(threads.size(), [&](std::size_t done) {
+    if (should_stop && should_stop()) {
+      stopped = true;
+      shared.stop();
+    }
     if (!terminal || std::chrono::steady_clock::now() - start < kLong) return;
     fmt::print(stderr, "\r\x1b[K {}: {} of {} ({}%)", what, done, count, 100 * done / count);
     std::fflush(stderr);
@@ -92,6 +110,7 @@ void for_each_file(const std::string& what, std::size_t count,
   for (std::thread& thread : threads) thread.join();
   if (drawn) fmt::print(stderr, "\r\x1b[K");
   shared.rethrow();
+  if (stopped) throw LoadStopped();
 }
 
 }  // namespace decorr::data

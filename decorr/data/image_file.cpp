@@ -66,7 +66,8 @@ void write_png(const std::filesystem::path& path, const at::Tensor& image) {
   png_alloc_size_t size = bytes.size();
   check_runtime(png_image_write_to_memory(&header, bytes.data(), &size, 0,
                                           pixels.data_ptr<std::uint8_t>(), 0, nullptr) != 0,
-                "[write_png] cannot compress {}: {}", path.string(), header.message);
+                "[write_png] cannot compress {}: {}; free memory or write a smaller image",
+                path.string(), header.message);
   io::write_file_atomically(path, {bytes.data(), size});
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,14 @@ struct ImageOptions {
   std::int64_t image_size = 0;
   /// Leave out files that cannot be decoded, with a note on stderr; otherwise they are an error.
   bool skip_corrupt = false;
+  /// Whether to stop; asked now and then while files are decoded. Empty: never.
+  std::function<bool()> should_stop = {};
+};
+
+/// Loading ended early because ImageOptions::should_stop asked for it. Nothing was kept.
+class LoadStopped : public std::runtime_error {
+ public:
+  LoadStopped() : std::runtime_error("[data] stopped while the images were decoded; start again") {}
 };
 
 /// An image file and its class.
@@ -52,7 +62,8 @@ ImageTree list_tiny_imagenet(const std::filesystem::path& root);
 /// put there; see read_decoded(). Images are grey if all of both parts are, else in colour.
 ///
 /// Throws `std::runtime_error` naming the file for one that cannot be decoded (unless skipped) or
-/// has another size than the others (unless all are scaled), and when no image is left.
+/// has another size than the others (unless all are scaled), and when no image is left;
+/// LoadStopped.
 Dataset load_images(const ImageTree& tree, const std::string& split, const ImageOptions& options);
 
 }  // namespace decorr::data

@@ -15,7 +15,7 @@ using Decoder = std::unique_ptr<void, Closer>;
 
 Decoder make_decoder() {
   Decoder decoder(tjInitDecompress());
-  check_runtime(decoder != nullptr, "[read_jpeg] out of memory");
+  check_runtime(decoder != nullptr, "[read_jpeg] out of memory; free some");
   return decoder;
 }
 
@@ -52,13 +52,9 @@ void decode_jpeg(std::string_view bytes, const std::string& name, std::int64_t c
   const ImageHeader header = read_header(decoder, bytes, name);
   if (tjDecompress2(decoder.get(), data_of(bytes), bytes.size(), pixels,
                     static_cast<int>(header.width), 0, static_cast<int>(header.height),
-                    channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) == 0)
-    return;
-  // Garbage between the segments loses no pixel; files like that are around.
-  const std::string reason = tjGetErrorStr2(decoder.get());
-  const bool harmless = tjGetErrorCode(decoder.get()) == TJERR_WARNING &&
-                        reason.find("extraneous bytes") != std::string::npos;
-  if (!harmless) refuse(name, reason.c_str());
+                    channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
+    // Every warning counts: only the first one is told, and a harmless one may hide another.
+    refuse(name, tjGetErrorStr2(decoder.get()));
 }
 
 }  // namespace decorr::data

@@ -60,6 +60,7 @@ std::vector<std::int64_t> parse_shape(std::string_view text, const std::string& 
 
 struct Header {
   bool is_signed = false;
+  bool is_bool = false;
   bool swapped = false;  // big endian
   std::size_t item = 1;  // bytes of an element
   bool fortran = false;  // first index fastest
@@ -71,15 +72,20 @@ Header parse_header(std::string_view text, const std::string& name) {
   const std::string_view type = entry(text, "descr", name);
   if (!type.empty() && type.front() == '[')
     refuse(name, "holds records; save plain arrays of integers");
-  const std::string_view code = type.substr(0, 1) == "'" ? type.substr(1, 3) : "???";
+  const std::string_view code = type.substr(0, 1) == "'" ? type.substr(1, 3) : "";
+  const auto refuse_type = [&] {
+    refuse(name, "holds {}; save it with an integer type", type.substr(0, type.find(',')));
+  };
+  if (code.size() < 3) refuse_type();
   if (code[1] == 'O') refuse(name, "holds Python objects; save it with an integer type");
   if (code[1] == 'f')
     refuse(name, "holds floats ({}); give integers: images as uint8, 0 to 255", code);
   const std::string_view sizes = code[1] == 'b' ? "1" : "1248";
-  if (code.size() < 3 || std::string_view("iub").find(code[1]) == std::string_view::npos ||
+  if (std::string_view("iub").find(code[1]) == std::string_view::npos ||
       sizes.find(code[2]) == std::string_view::npos || type.substr(4, 1) != "'")
-    refuse(name, "holds {}; save it with an integer type", type.substr(0, type.find(',')));
+    refuse_type();
   header.is_signed = code[1] == 'i';
+  header.is_bool = code[1] == 'b';
   header.swapped = code[0] == '>';
   header.item = static_cast<std::size_t>(code[2] - '0');
   header.fortran = entry(text, "fortran_order", name).substr(0, 4) == "True";
@@ -152,6 +158,7 @@ at::Tensor parse_npy(std::string_view bytes, const std::string& name) {
     for (std::int64_t i = 0; i < result.numel(); ++i)
       target[i] = element(data.data(), i, header, name);
   }
+  if (header.is_bool) result = result.ne(0);
   if (!header.fortran) return result;
   std::vector<std::int64_t> axes;
   for (std::int64_t i = result.dim(); i-- > 0;) axes.push_back(i);

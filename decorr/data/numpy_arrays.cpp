@@ -58,7 +58,10 @@ std::vector<Array> read_arrays(const fs::path& place, const std::string& split) 
   } else {
     files = read_zip(place.string(), wanted);
   }
-  const bool is_short = files.count(short_names()[1]) > 0 || files.count(short_names()[3]) > 0;
+  // Of both kinds of names the long ones count: another array may be called `y_train` by chance.
+  const bool is_long = files.count(long_names()[1]) > 0 && files.count(long_names()[3]) > 0;
+  const bool is_short =
+      !is_long && (files.count(short_names()[1]) > 0 || files.count(short_names()[3]) > 0);
   std::vector<Array> arrays;
   for (const std::string& file : is_short ? short_names() : long_names()) {
     const std::string name = file.substr(0, file.size() - 4);
@@ -79,6 +82,10 @@ std::vector<Array> read_arrays(const fs::path& place, const std::string& split) 
 
 at::Tensor to_images(const Array& array) {
   at::Tensor images = array.values;
+  check_runtime(images.scalar_type() != at::kBool,
+                "[numpy] {} must be uint8, 0 to 255, got bool; convert it with "
+                "astype(\"uint8\") * 255",
+                array.name);
   check_runtime(images.scalar_type() == at::kByte,
                 "[numpy] {} must be uint8, 0 to 255, got another integer type; convert it with "
                 "astype(\"uint8\")",

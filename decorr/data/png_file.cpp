@@ -42,7 +42,7 @@ class Decoder {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source_, fail, ignore);
     info_ = png_ == nullptr ? nullptr : png_create_info_struct(png_);
     if (info_ == nullptr) png_destroy_read_struct(&png_, nullptr, nullptr);
-    check_runtime(info_ != nullptr, "[read_png] out of memory");
+    check_runtime(info_ != nullptr, "[read_png] out of memory; free some");
   }
   ~Decoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
   Decoder(const Decoder&) = delete;

@@ -75,6 +75,15 @@ std::string lacking(const fs::path& folder, const std::vector<std::string>& file
   return missing.empty() ? "" : fmt::format("lacks {}", fmt::join(missing, ", "));
 }
 
+fs::path readable_place(const std::string& name, const fs::path& folder) {
+  for (const Source& dataset : sources()) {
+    if (dataset.info.name != name) continue;
+    for (const fs::path& place : candidates(dataset, folder.string()))
+      if (dataset.obstacle(place).empty()) return place;
+  }
+  return {};
+}
+
 std::vector<DatasetInfo> known_datasets() {
   std::vector<DatasetInfo> infos;
   for (const Source& dataset : sources()) infos.push_back(dataset.info);
@@ -120,9 +129,9 @@ Dataset load(const std::string& name, const std::string& split, const LoadOption
     result.validate();
   } catch (const std::invalid_argument& error) {
     // The caller asked for something sensible: the files are to blame.
-    throw std::runtime_error(
-        fmt::format("{}; the {} files in {} are not those of {}, download them again", error.what(),
-                    split, place, name));
+    throw std::runtime_error(fmt::format(
+        "{}; the {} files in {} are not those of {}, {}", error.what(), split, place, name,
+        dataset.info.origin == Origin::kOwn ? "correct them" : "download them again"));
   }
   return result;
 }

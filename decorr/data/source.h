@@ -34,6 +34,10 @@ std::filesystem::path locate(const std::filesystem::path& folder, const std::str
 /// lacks; empty if it has them all.
 std::string lacking(const std::filesystem::path& folder, const std::vector<std::string>& files);
 
+/// Where find() finds dataset `name` if its root is `folder`; empty if nowhere, or if there is no
+/// such dataset.
+std::filesystem::path readable_place(const std::string& name, const std::filesystem::path& folder);
+
 /// The folder that datasets are kept in: $DECORR_DATA, else ~/.cache/decorr; empty without either.
 std::filesystem::path data_folder();
 

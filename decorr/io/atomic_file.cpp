@@ -47,11 +47,11 @@ const char* how_to_mend(int error) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return "free space or choose another --out";
+      return "free space or choose another folder";
     case EACCES:
     case EPERM:
     case EROFS:
-      return "change the permissions or choose another --out";
+      return "change the permissions or choose another folder";
     case ENOENT:
     case ENOTDIR:
       return "create the folder or correct the path";
@@ -61,7 +61,7 @@ const char* how_to_mend(int error) {
     case ENFILE:
       return "raise the limit of open files (ulimit -n)";
     default:
-      return "check the disk or choose another --out";
+      return "check the disk or choose another folder";
   }
 }
 

@@ -24,8 +24,8 @@ struct Datasets {
 
 /// Loads the data that `config` names; the validation split is drawn by `config.seed`. Throws as
 /// data::load() and data::split_validation() do, and ConfigError when `data.mean` or `data.std` has
-/// not one number for each channel.
-Datasets load_datasets(const Config& config);
+/// not one number for each channel; data::LoadStopped if `interrupted` asks for it.
+Datasets load_datasets(const Config& config, const std::function<bool()>& interrupted = {});
 
 /// Sizes of the images that the network sees: those of `dataset`, or `data.crop_size`. Throws
 /// ConfigError when the images are smaller than the crop.

@@ -64,8 +64,9 @@ data::Normalization normalization(const DataConfig& config, const data::Dataset&
 
 }  // namespace
 
-Datasets load_datasets(const Config& config) {
-  const data::LoadOptions options = load_options(config);
+Datasets load_datasets(const Config& config, const std::function<bool()>& interrupted) {
+  data::LoadOptions options = load_options(config);
+  options.images.should_stop = interrupted;
   Datasets result;
   result.train = data::load(config.data.name, "train", options);
   result.test = data::load(config.data.name, "test", options);

@@ -38,7 +38,7 @@ std::string to_string(Outcome outcome) {
 }
 
 Trainer::Trainer(Config config, const std::filesystem::path& run_path, bool resume,
-                 Progress& progress)
+                 Progress& progress, const std::function<bool()>& interrupted)
     : config_(std::move(config)),
       precision_(rounds_products(config_)),
       directory_(run_path),
@@ -48,7 +48,7 @@ Trainer::Trainer(Config config, const std::filesystem::path& run_path, bool resu
       metrics_(directory_.metrics()) {
   set_threads(static_cast<int>(config_.train.threads));
   directory_.check(config_, resume);
-  data_ = load_datasets(config_);
+  data_ = load_datasets(config_, interrupted);
   data_fingerprint_ = fingerprint(data_.train);
   model_ = make_model(config_, data_.train);
   optimizer_ = make_optimizer(config_.optimizer, *model_);

@@ -52,8 +52,10 @@ class Trainer {
   /// Loads the data and builds everything for a run in `run_path`; with `resume` goes on from its
   /// latest checkpoint, if there is one, and has no use for `train.initial_weights` then. Writes
   /// nothing. Throws `std::invalid_argument` if the configuration or the folder does not fit,
-  /// `std::runtime_error` if data, checkpoint or initial weights cannot be read or do not fit.
-  Trainer(Config config, const std::filesystem::path& run_path, bool resume, Progress& progress);
+  /// `std::runtime_error` if data, checkpoint or initial weights cannot be read or do not fit,
+  /// data::LoadStopped if `interrupted` returns true while images are decoded.
+  Trainer(Config config, const std::filesystem::path& run_path, bool resume, Progress& progress,
+          const std::function<bool()>& interrupted = {});
 
   /// Trains until done, or until `interrupted` (asked after each step) returns true. Creates the
   /// run directory first. Throws `std::runtime_error` if writing fails or another process uses it.

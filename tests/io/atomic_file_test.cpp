@@ -93,7 +93,7 @@ TEST(AtomicFile, KeepsTheOldFileWhenTheDiskIsFull) {
         [&] { write_file_atomically(folder / "a", std::string(300'000, 'x')); });
   }
   EXPECT_THAT(message, AllOf(HasSubstr((folder / "a").string()), HasSubstr("too large"),
-                             HasSubstr("free space or choose another --out")));
+                             HasSubstr("free space or choose another folder")));
   EXPECT_EQ(read_file(folder / "a"), "old");
   EXPECT_THAT(names_in(folder), ElementsAre("a"));
 }

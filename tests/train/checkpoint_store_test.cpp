@@ -246,7 +246,7 @@ TEST(CheckpointStore, FullDiskLeavesThePreviousCheckpointAndNothingElse) {
     const FileSizeLimit limit(100'000);
     EXPECT_THAT(error_of<std::runtime_error>([&] { store.save(2, make_checkpoint(2, 300)); }),
                 AllOf(HasSubstr(path_string(folder, "step-0000000002.safetensors")),
-                      HasSubstr("free space or choose another --out")));
+                      HasSubstr("free space or choose another folder")));
     EXPECT_EQ(names_in(folder), before);
     EXPECT_THAT(error_of<std::runtime_error>([&] { store.save(2, large_state); }),
                 HasSubstr(path_string(folder, "step-0000000002.json")));
@@ -389,7 +389,7 @@ TEST(CheckpointStore, NamesAFolderThatCannotBe) {
   io::write_file_atomically(folder / "file", "text");
   CheckpointStore store(folder / "file");
   EXPECT_THAT(error_of<std::runtime_error>([&] { store.save(1, {}); }),
-              AllOf(HasSubstr(path_string(folder, "file")), HasSubstr("choose another --out")));
+              AllOf(HasSubstr(path_string(folder, "file")), HasSubstr("choose another folder")));
   EXPECT_THAT(error_of<std::runtime_error>([&] { store.steps(); }),
               HasSubstr(path_string(folder, "file")));
 }

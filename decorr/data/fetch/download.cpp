@@ -15,16 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void check(const DownloadOptions& options) {
-  check_argument(options.connect_timeout() >= 1, "[fetch] connect_timeout must be >= 1 s, got {}",
-                 options.connect_timeout());
-  check_argument(options.stall_timeout() >= 1, "[fetch] stall_timeout must be >= 1 s, got {}",
-                 options.stall_timeout());
-  check_argument(options.retries() >= 0, "[fetch] retries must be >= 0, got {}", options.retries());
-  check_argument(options.backoff() >= 0, "[fetch] backoff must be >= 0 s, got {}",
-                 options.backoff());
-}
-
 void wait(double seconds, const FetchEvents& events) {
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
@@ -128,9 +118,19 @@ class Download {
 
 }  // namespace
 
+void check_options(const DownloadOptions& options) {
+  check_argument(options.connect_timeout() >= 1, "[fetch] connect_timeout must be >= 1 s, got {}",
+                 options.connect_timeout());
+  check_argument(options.stall_timeout() >= 1, "[fetch] stall_timeout must be >= 1 s, got {}",
+                 options.stall_timeout());
+  check_argument(options.retries() >= 0, "[fetch] retries must be >= 0, got {}", options.retries());
+  check_argument(options.backoff() >= 0, "[fetch] backoff must be >= 0 s, got {}",
+                 options.backoff());
+}
+
 fs::path download(const RemoteFile& file, const fs::path& folder, const DownloadOptions& options,
                   const FetchEvents& events) {
-  check(options);
+  check_options(options);
   return Download(file, folder, options, events).run();
 }
 

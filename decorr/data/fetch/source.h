@@ -16,7 +16,8 @@ struct RemoteFile {
 
 /// A file that a fetched data set must have.
 struct RequiredFile {
-  std::string path;         ///< relative to the data set's folder
+  /// Relative to the data set's folder; ending in `/` it is a folder that must not be empty.
+  std::string path;
   std::uint64_t bytes = 0;  ///< its length; 0: not known
 };
 

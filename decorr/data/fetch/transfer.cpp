@@ -111,7 +111,11 @@ class Request {
 
   // A failure that libcurl reports.
   Transfer failed(CURLcode code) {
-    if (status() == 416) {  // nothing follows what the part has: it is of another file
+    if (status() == 416) {  // nothing follows what the part has: it is whole, or of another file
+      unsigned long long total = 0;
+      const std::string range = header("content-range");
+      if (std::sscanf(range.c_str(), "bytes */%llu", &total) == 1 && total == offset_)
+        return {Transfer::Outcome::kWhole, "", true};
       part_.remove();
       return {kPasses, "the server has no such part", false};
     }
@@ -119,11 +123,15 @@ class Request {
       const bool passes = status() >= 500 || status() == 408 || status() == 429;
       return {passes ? kPasses : kStays, fmt::format("HTTP status {}", status()), false};
     }
-    const bool stays = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ||
-                       code == CURLE_TOO_MANY_REDIRECTS || code == CURLE_PEER_FAILED_VERIFICATION;
+    const bool untrusted =
+        code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
+    const bool stays = untrusted || code == CURLE_UNSUPPORTED_PROTOCOL ||
+                       code == CURLE_URL_MALFORMAT || code == CURLE_TOO_MANY_REDIRECTS;
     std::string reason = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
     std::replace(reason.begin(), reason.end(), '\n', ' ');
-    return {stays ? kStays : kPasses, trimmed(reason), false};
+    reason = trimmed(reason);
+    if (untrusted) reason += " (install the package ca-certificates and check the clock)";
+    return {stays ? kStays : kPasses, reason, false};
   }
 
   long status() const {

@@ -36,28 +36,36 @@ Workspace::~Workspace() {
     fs::remove(folder_ / kLock, ignored);
     fs::remove(folder_, ignored);
   }
-  ::close(lock_);
 }
 
+void Workspace::Descriptor::reset(int value) {
+  if (value_ >= 0) ::close(value_);
+  value_ = value;
+}
+
+// Not an io::FolderLock: that one's file stays, while this one goes with its folder.
 void Workspace::lock() {
   for (;;) {
-    std::error_code error;
+    std::error_code error, ignored;
     fs::create_directories(folder_, error);
-    check_runtime(fs::is_directory(folder_),
+    const fs::file_status status = fs::symlink_status(folder_, ignored);
+    // Its last user has just removed the folder.
+    if (status.type() == fs::file_type::not_found && (!error || error == std::errc::file_exists))
+      continue;
+    check_runtime(fs::is_directory(folder_, ignored),
                   "[fetch] cannot make the folder {}: {}; check its permissions or give another "
                   "folder with --to",
                   folder_.string(), error ? error.message() : "something else has its name");
-    lock_ = ::open((folder_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (lock_ < 0 && errno == ENOENT) continue;  // its last user has just removed the folder
-    check_runtime(lock_ >= 0,
+    lock_.reset(::open((folder_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+    if (lock_.get() < 0 && errno == ENOENT) continue;  // removed only now
+    check_runtime(lock_.get() >= 0,
                   "[fetch] cannot write in {}: {}; check its permissions or give another folder "
                   "with --to",
                   folder_.string(), std::strerror(errno));
-    const int code = ::flock(lock_, LOCK_EX | LOCK_NB);
+    const int code = ::flock(lock_.get(), LOCK_EX | LOCK_NB);
     const int reason = errno;
-    struct stat status {};
-    if (code == 0 && ::fstat(lock_, &status) == 0 && status.st_nlink > 0) return;
-    ::close(lock_);
+    struct stat file {};
+    if (code == 0 && ::fstat(lock_.get(), &file) == 0 && file.st_nlink > 0) return;
     check_runtime(code == 0 || reason != EWOULDBLOCK,
                   "[fetch] another process is fetching into {}; wait for its end",
                   target_.string());

@@ -29,10 +29,24 @@ class Workspace {
   void publish();
 
  private:
+  // A file descriptor that is closed at the end.
+  class Descriptor {
+   public:
+    Descriptor() = default;
+    ~Descriptor() { reset(-1); }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return value_; }
+    void reset(int value);
+
+   private:
+    int value_ = -1;
+  };
+
   void lock();
 
   std::filesystem::path target_, folder_;
-  int lock_ = -1;
+  Descriptor lock_;
 };
 
 }  // namespace decorr::data
