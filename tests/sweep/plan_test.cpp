@@ -170,7 +170,7 @@ TEST(Plan, TheSweepsOfThePaperCanBeRun) {
     SCOPED_TRACE(entry.path().string());
     const Plan plan = make_plan(load_sweep_file(entry.path().string()));
     EXPECT_FALSE(plan.runs.empty());
-    for (const Run& run : plan.runs) EXPECT_EQ(run.config.data.name, "cifar10");
+    for (const sweep::Run& run : plan.runs) EXPECT_EQ(run.config.data.name, "cifar10");
     ++count;
   }
   EXPECT_GE(count, 3);

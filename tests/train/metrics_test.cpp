@@ -11,8 +11,8 @@ using testing::IsNan;
 
 TEST(EpochSeconds, AreThoseOfTheRows) {
   EXPECT_THAT(epoch_seconds({}), ElementsAre());
-  EXPECT_THAT(epoch_seconds({{{"step", 10}, {"train_seconds", 2.0}},
-                             {{"step", 20}, {"train_seconds", 3.0}}}),
+  EXPECT_THAT(epoch_seconds(
+                  {{{"step", 10}, {"train_seconds", 2.0}}, {{"step", 20}, {"train_seconds", 3.0}}}),
               ElementsAre(2.0, 3.0));
 }
 
