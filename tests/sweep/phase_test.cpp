@@ -1,6 +1,7 @@
 #include "decorr/sweep/phase.h"
 
 #include "decorr/io/atomic_file.h"
+#include "decorr/sweep/sweep.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,26 +10,24 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 namespace decorr::sweep {
 namespace {
 
 using testing::HasSubstr;
+using testing_support::error_of;
 using testing_support::kLoss;
 using testing_support::SweepFolder;
 
 // Phases of one run, in the place of which a shell script does what the test says.
 class PhaseTest : public testing::Test {
  protected:
-  // `script` has the run directory in $folder, and has written two epochs there.
+  // `script` has the run directory in $folder.
   PhaseEnd run(const std::string& script, StopRule* rule = nullptr) {
     const std::filesystem::path program = files_.folder() / "program";
-    io::write_file_atomically(program, R"(#!/bin/sh
-folder="$3"
-printf '{"epoch":1,"train_loss":9}\n{"epoch":2,"train_loss":9}\n' > "$folder/rows"
-mv "$folder/rows" "$folder/metrics.jsonl"
-)" + script);
+    io::write_file_atomically(program, "#!/bin/sh\nfolder=\"$3\"\n" + script);
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
     phase_ = std::make_unique<Phase>(files_.folder() / "runs", plan_.runs, plan_.file.metric, 1,
                                      program);
@@ -53,15 +52,25 @@ mv "$folder/rows" "$folder/metrics.jsonl"
   std::unique_ptr<Phase> phase_;
 };
 
-std::string end_as(const std::string& status, const std::string& action) {
-  return "printf '{\"status\":\"" + status + "\",\"epochs\":2}' > \"$folder/summary.json\"\n" +
-         action + "\n";
+// Writes two epochs at once.
+const std::string kEpochs = R"(
+printf '{"epoch":1,"train_loss":9}\n{"epoch":2,"train_loss":9}\n' > "$folder/rows"
+mv "$folder/rows" "$folder/metrics.jsonl"
+)";
+
+// A run that does not hear the signal any more.
+std::string ends_as(const std::string& status, int code) {
+  return "trap '' TERM\n" + kEpochs +
+         fmt::format(R"(printf '{{"status":"{}","epochs":2}}' > "$folder/summary.json"
+exit {}
+)",
+                     status, code);
 }
 
 TEST_F(PhaseTest, ARunThatIsStoppedMayEndByTheSignal) {
   StopRule hopeless = rule();
   // As a run does that does not listen yet, or not any more.
-  EXPECT_EQ(run("exec sleep 60\n", &hopeless), PhaseEnd::kDone) << phase_->failure();
+  EXPECT_EQ(run(kEpochs + "exec sleep 60\n", &hopeless), PhaseEnd::kDone) << phase_->failure();
   EXPECT_EQ(result().state, RunState::kStopped);
   EXPECT_EQ(result().epochs, 1);
 }
@@ -73,16 +82,27 @@ TEST_F(PhaseTest, ASignalFromElsewhereIsAFailure) {
 
 TEST_F(PhaseTest, ARunThatDivergedIsListedAsSuch) {
   StopRule hopeless = rule();
-  EXPECT_EQ(run(end_as("diverged", "trap '' TERM\nexit 3"), &hopeless), PhaseEnd::kDone);
+  EXPECT_EQ(run(ends_as("diverged", 3), &hopeless), PhaseEnd::kDone);
   EXPECT_EQ(result().state, RunState::kDiverged);
 }
 
 // Or decisions would depend on how often the sweep looks.
 TEST_F(PhaseTest, ARunThatEndedBeforeItWasSeenIsJudged) {
   StopRule hopeless = rule();
-  EXPECT_EQ(run(end_as("completed", "trap '' TERM\nexit 0"), &hopeless), PhaseEnd::kDone);
+  EXPECT_EQ(run(ends_as("completed", 0), &hopeless), PhaseEnd::kDone);
   EXPECT_EQ(result().state, RunState::kStopped);
   EXPECT_EQ(hopeless.stopped_after(plan_.runs.front().name), 1);
+}
+
+TEST(Sweep, SaysThatItsProgramCannotBeRun) {
+  const SweepFolder files;
+  const std::string path = files.folder() / "s.toml";
+  io::write_file_atomically(path, "config = \"base.toml\"\n" + kLoss);
+  SweepOptions options;
+  options.out = files.folder() / "out";
+  options.program = files.folder() / "decorr";
+  EXPECT_THAT(error_of<std::invalid_argument>([&] { Sweep(path, options); }),
+              HasSubstr("program must be one that can be run, got " + options.program.string()));
 }
 
 }  // namespace
