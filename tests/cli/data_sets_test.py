@@ -1,14 +1,17 @@
 """Data sets of one's own files, and those that are made: read right, and refused in one clear line."""
 
 import io
+import re
 import resource
+import signal
 import tarfile
+from pathlib import Path
 
 import numpy
 import pytest
 from PIL import Image
-from support import (check_error, check_only_error, check_success, decorr, rows, train,
-                     write_config)
+from support import (check_error, check_only_error, check_success, decorr, finish, rows, start,
+                     train, wait_for, write_config)
 
 GAP = 2  # pixels between the images of a contact sheet
 
@@ -54,6 +57,31 @@ def test_image_folder_trains(tmp_path, photos, cache):
     assert rows(tmp_path / "run")[-1]["test_acc"] == 1
     assert len(list((cache / "decoded").iterdir())) == 2
     check_success(decorr("eval", tmp_path / "run"))
+
+
+def test_a_stop_while_images_are_decoded(tmp_path, cache):
+    """Images that take long: the stop comes before anything is written."""
+    root = tmp_path / "photos"
+    save(tmp_path / "large.jpg", Image.new("RGB", (4000, 4000), (9, 90, 200)))
+    for i in range(200):
+        path = root / ("test" if i == 0 else "train") / "only" / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(tmp_path / "large.jpg")
+    config = config_for(tmp_path, "image-folder", root, image_size=8)
+    process = start("train", config, "--out", tmp_path / "run")
+    status = Path(f"/proc/{process.pid}/status")
+
+    def takes_signals():
+        blocked = re.search(r"SigBlk:\s*(\w+)", status.read_text())
+        return int(blocked[1], 16) >> (signal.SIGINT - 1) & 1
+
+    wait_for(takes_signals, process, "the guard")
+    process.send_signal(signal.SIGINT)
+    result = finish(process)
+    assert result.returncode == 130, result.stderr
+    assert result.stdout.splitlines()[-1] == \
+        "interrupted while the data were loaded; nothing was written"
+    assert not (tmp_path / "run").exists() and list(cache.iterdir()) == []
 
 
 def kinds():

@@ -9,6 +9,7 @@ import random
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import zipfile
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from file_server import File, serve
 from support import (PROGRAM, check_error, check_only_error, check_success, decorr, finish, kill,
-                     snapshot, start, wait_for)
+                     snapshot, start, wait_for, write_data)
 
 TOP = "cifar-10-batches-bin"
 PARTS = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
@@ -239,6 +240,26 @@ def test_starts_over_when_the_file_has_become_shorter(tmp_path, archive):
     check_whole(target)
 
 
+def test_a_whole_part_only_gets_its_name(tmp_path, archive):
+    target = tmp_path / "cifar10"
+    with serve({"/archive": File(archive, cuts=[50000])}) as server:
+        check_error(fetch(server, archive, target, "--retries", 0), 1)
+        part_of(target).write_bytes(archive)
+        check_success(fetch(server, archive, target, "--retries", 0))
+        check_resumed(server, len(archive))
+    check_whole(target)
+
+
+def test_a_wrong_part_of_the_right_length_is_fetched_again(tmp_path, archive):
+    target = tmp_path / "cifar10"
+    with serve({"/archive": File(archive, cuts=[50000])}) as server:
+        check_error(fetch(server, archive, target, "--retries", 0), 1)
+        part_of(target).write_bytes(bytes(len(archive)))
+        check_success(fetch(server, archive, target, "--retries", 0))
+        assert server.requests[-1] == ("/archive", None, None)
+    check_whole(target)
+
+
 def test_a_part_without_its_record_is_not_trusted(tmp_path, archive):
     target = tmp_path / "cifar10"
     with serve({"/archive": File(archive, cuts=[50000])}) as server:
@@ -270,6 +291,48 @@ def test_the_official_file_has_its_length_and_sum(tmp_path, archive):
                            tmp_path / "mnist"), 2, "train-images-idx3-ubyte.gz",
                     "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_file_costs_no_other_download(tmp_path):
+    kept = tmp_path / "mnist.part" / "downloads" / "t10k-images-idx3-ubyte.gz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"fetched before")
+    with serve({"/files/train-images-idx3-ubyte.gz": File(bytes(9912422))}) as server:
+        check_error(decorr("data", "fetch", "mnist", "--url", f"{server.url}/files/", "--to",
+                           tmp_path / "mnist"), 2, "train-images-idx3-ubyte.gz")
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_folder_of_another_data_set_is_told(tmp_path, archive):
+    target = tmp_path / "cifar10"
+    with serve({"/archive": File(archive)}) as server:
+        check_success(fetch(server, archive, target))
+    check_error(decorr("data", "fetch", "cifar100", "--to", target), 2, "is not cifar100",
+                "SHA256SUMS does not list train.bin")
+
+
+def test_a_folder_filled_by_hand_in_another_form(tmp_path):
+    write_data(tmp_path / "mnist")
+    for path in (tmp_path / "mnist").iterdir():
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    before = snapshot(tmp_path)
+    result = check_success(decorr("data", "fetch", "mnist", "--to", tmp_path / "mnist"))
+    assert result.stdout == \
+        f"mnist is there already (not fetched by this program): {tmp_path / 'mnist'}\n"
+    assert snapshot(tmp_path) == before
+
+
+def test_a_certificate_that_cannot_be_checked(tmp_path, archive):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1",
+                    "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True,
+                   capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    with serve({"/archive": File(archive)}, context) as server:
+        check_error(fetch(server, archive, tmp_path / "cifar10"), 1, server.url, "certificate",
+                    "install the package ca-certificates")
+        assert server.requests == []
 
 
 def test_more_bytes_than_expected_are_not_taken(tmp_path):
@@ -427,7 +490,7 @@ def test_no_more_is_unpacked_than_the_disk_has(tmp_path):
 
 def test_tiny_imagenet_from_its_zip(tmp_path):
     files = {"wnids.txt": b"n1\n", "words.txt": b"n1\tword\n", "val/val_annotations.txt": b"a\tn1\n",
-             "train/n1/images/n1_0.JPEG": bytes(5000)}
+             "train/n1/images/n1_0.JPEG": bytes(5000), "val/images/a": b"x"}
     path = tmp_path / "tiny-imagenet-200.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("tiny-imagenet-200/test/", "")

@@ -49,7 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         if asked and file.ranges and unchanged:
             first = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
             if first >= len(content):
-                return self.send_error(416)
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         else:
@@ -75,14 +78,18 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(files: dict[str, File]):
-    """The server; `url` is its root, `requests` what it was asked: path, Range, If-Range."""
+def serve(files: dict[str, File], context=None):
+    """The server, with TLS if there is a `context`; `url` is its root, `requests` what it was asked: path, Range, If-Range."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.files = files
     server.requests = []
     server.closing = threading.Event()
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
+    scheme = "https" if context else "http"
+    server.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -95,6 +95,23 @@ TEST(ImageFile, RefusesWhatIsCutOffOrDamaged) {
                                       {"in colour", "got 1"});
 }
 
+// libjpeg tells the first warning of a file alone: a harmless one must not hide the others.
+TEST(ImageFile, RefusesJpegWithGarbage) {
+  const std::string good = jpeg(testing::random_dataset(1, 3, 40, 40).images[0]);
+  const std::string garbage(100, 'x');
+  const auto with_garbage = [&](const char* marker) {
+    return std::string(good).insert(good.rfind(marker), garbage);
+  };
+  const auto refuse = [](const std::string& bytes) {
+    expect_error<std::runtime_error>([&] { decode_image(bytes, "a.jpg", 3); },
+                                     {"a.jpg is cut off or damaged", "get it anew"});
+  };
+  refuse(with_garbage("\xFF\xD9"));  // as after a flipped bit that ends the pixels early
+  const std::string header = with_garbage("\xFF\xDA");
+  refuse(header);
+  refuse(header.substr(0, header.size() - 200));
+}
+
 TEST(ImageFile, WritesPng) {
   const testing::TemporaryFolder folder;
   for (const std::int64_t channels : {1, 3}) {

@@ -64,6 +64,17 @@ TEST_F(ImageFolder, ReadsSortedClassesAndFiles) {
   EXPECT_TRUE(at::equal(test.labels, at::tensor({1}, at::kLong)));
 }
 
+TEST_F(ImageFolder, CanBeStopped) {
+  LoadOptions options;
+  options.root = root_.str();
+  int asked = 0;
+  options.images.should_stop = [&] { return ++asked == 2; };  // once for the headers
+  EXPECT_THROW(load("image-folder", "train", options), LoadStopped);
+  EXPECT_TRUE(fs::is_empty(cache_.str()));
+  options.images.should_stop = [] { return false; };
+  EXPECT_EQ(load("image-folder", "train", options).size(), 4);
+}
+
 TEST_F(ImageFolder, TheTestPartMayBeCalledVal) {
   fs::rename(root_ / "test", root_ / "val");
   EXPECT_EQ(read("test").size(), 1);

@@ -41,7 +41,8 @@ TEST(Npy, ReadsEveryIntegerTypeAndByteOrder) {
   EXPECT_TRUE(at::equal(parse_npy(npy(">i4", "(1,)", two), "a"), longs({0x0102FFFE})));
   EXPECT_TRUE(at::equal(parse_npy(npy("<i8", "(1,)", two + two), "a"),
                         longs({static_cast<std::int64_t>(0xFEFF0201FEFF0201ULL)})));
-  EXPECT_TRUE(at::equal(parse_npy(npy("|b1", "(2,)", std::string("\0\1", 2)), "a"), longs({0, 1})));
+  EXPECT_TRUE(at::equal(parse_npy(npy("|b1", "(2,)", std::string("\0\1", 2)), "a"),
+                        longs({0, 1}).to(at::kBool)));
 }
 
 TEST(Npy, ReadsEveryVersionShapeAndOrder) {
@@ -85,6 +86,12 @@ TEST(Npy, RefusesWhatIsCutOffOrDamaged) {
   refuse(npy("<i4", "(-1,)", "abcd"), {"shape (-1,)"});
   refuse(npy("<i4", "(1,)", "abcd", 4), {"version 4"});
   refuse("PK\x03\x04", {"not in NumPy's format"});
+  for (const std::string type : {"", "'", "'<", "'<i", "'<i4"}) {
+    const std::string header = "{'descr': " + type;
+    refuse("\x93NUMPY" + std::string("\x01\0", 2) +
+               std::string{static_cast<char>(header.size()), '\0'} + header,
+           {"some.npy holds " + type, "save it with an integer type"});
+  }
 }
 
 class NumpyArrays : public ::testing::Test {
@@ -133,6 +140,18 @@ TEST_F(NumpyArrays, MayHaveTheirShortNames) {
   }
   EXPECT_EQ(load("numpy", "train", npz()).size(), 3);
   EXPECT_EQ(load("numpy", "test", npz()).size(), 1);
+}
+
+TEST_F(NumpyArrays, AStrayShortNameHidesNothing) {
+  arrays_["y_train.npy"] = labels("x");
+  EXPECT_EQ(load("numpy", "train", npz()).size(), 3);
+}
+
+TEST_F(NumpyArrays, BoolIsForLabelsAlone) {
+  arrays_["train_labels.npy"] = npy("|b1", "(3,)", std::string("\0\1\1", 3));
+  EXPECT_TRUE(at::equal(load("numpy", "train", npz()).labels, longs({0, 1, 1})));
+  arrays_["train_images.npy"] = npy("|b1", "(3, 2, 2)", std::string(12, '\1'));
+  refuse("train", {"train_images in ", "got bool", "* 255"});
 }
 
 TEST_F(NumpyArrays, ChannelsAreLastOrFirst) {

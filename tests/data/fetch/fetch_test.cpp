@@ -3,6 +3,7 @@
 #include "decorr/data/fetch/checksum.h"
 
 #include "tests/data/fetch/support.h"
+#include "tests/data/file_support.h"
 #include <cstdint>
 
 namespace decorr::data {
@@ -59,7 +60,8 @@ class Fetch : public ::testing::Test {
 
   std::size_t run(const FetchSource& source, const std::string& from,
                   const FetchEvents& events = {}) const {
-    return fetch(source, target(), FetchOptions().from(from.empty() ? "" : folder_ / from), events);
+    return fetch(source, target(), FetchOptions().from(from.empty() ? "" : folder_ / from), events)
+        .files;
   }
 
   TemporaryFolder folder_;
@@ -96,6 +98,74 @@ TEST_F(Fetch, FilesPutThereByHandCountByTheirLengths) {
   testing::write_file(target() + "/y.gz", "y");
   expect_error<BadContent>([&] { run(file_source(), ""); },
                            {"y.gz has 1 bytes, not 2", target(), "remove it"});
+}
+
+// What load() would read counts, too.
+TEST_F(Fetch, FilesPutThereByHandMayHaveAnotherForm) {
+  const auto look = [&](const char* name) { return fetch(fetch_source(name), target(), {}, {}); };
+  const auto put = [&](const std::string& path, std::uintmax_t bytes) {
+    testing::write_deep(target() + "/" + path, "");
+    std::filesystem::resize_file(target() + "/" + path, bytes);  // takes no space on the disk
+  };
+  const auto is_there = [](const FetchResult& result) {
+    return result.already && result.files == 0;
+  };
+  for (const char* file : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"})
+    put(file, 10);
+  EXPECT_TRUE(is_there(look("mnist")));
+  put("t10k-labels-idx1-ubyte.gz", 4541);
+  expect_error<BadContent>([&] { look("mnist"); }, {"t10k-labels-idx1-ubyte.gz has 4541 bytes"});
+
+  std::filesystem::remove_all(target());
+  put("cifar-10-binary.tar.gz", 170052171);
+  EXPECT_TRUE(is_there(look("cifar10")));
+  expect_error<BadContent>([&] { look("cifar100"); }, {"it lacks train.bin"});
+  put("cifar-10-binary.tar.gz", 170052170);
+  expect_error<BadContent>([&] { look("cifar10"); }, {"has 170052170 bytes, not 170052171"});
+
+  std::filesystem::remove_all(target());
+  for (const RequiredFile& file : fetch_source("cifar10").required)
+    put("cifar-10-batches-bin/" + file.path, file.bytes);
+  EXPECT_TRUE(is_there(look("cifar10")));
+}
+
+TEST_F(Fetch, TheListMustBeThatOfTheDataSet) {
+  run(file_source(), ".");
+  FetchSource other = file_source();
+  other.files[1].sha256 = sum_of("zz");  // as MNIST and Fashion-MNIST: the same names
+  expect_error<BadContent>([&] { run(other, ""); }, {"y.gz is not that of pair", target()});
+  expect_error<BadContent>([&] { run(archive_source(), ""); }, {"SHA256SUMS does not list a"});
+  FetchSource folders = file_source();
+  folders.required.push_back({"z/"});
+  expect_error<BadContent>([&] { run(folders, ""); }, {"SHA256SUMS does not list z/"});
+}
+
+TEST_F(Fetch, RequiredFoldersMustHaveFiles) {
+  FetchSource source = archive_source();
+  source.required = {{"a", 3}, {"b/"}};
+  EXPECT_EQ(run(source, "small.tar"), 0U);
+  EXPECT_EQ(run(source, ""), 2U);
+  std::filesystem::remove(target() + "/SHA256SUMS");
+  EXPECT_EQ(run(source, ""), 2U);
+  std::filesystem::remove(target() + "/b/c");
+  expect_error<BadContent>([&] { run(source, ""); }, {"it lacks b/"});
+}
+
+TEST_F(Fetch, AWrongFileCostsNoDownload) {
+  const std::string kept = target() + ".part/downloads/x.gz.part";
+  testing::write_deep(kept, "xy");
+  testing::write_file(folder_ / "y.gz", "zy");
+  expect_error<BadContent>([&] { run(file_source(), "."); }, {"y.gz"});
+  EXPECT_EQ(read_file(kept), "xy");
+}
+
+TEST_F(Fetch, ADownloadThatCannotBeUnpackedIsRemoved) {
+  FetchSource source = archive_source();
+  source.required.push_back({"d"});
+  testing::write_deep(target() + ".part/downloads/small.tar", kArchive);
+  expect_error<BadContent>([&] { run(source, ""); }, {"small.tar", "it lacks d"});
+  EXPECT_THAT(names_below(place()), ElementsAre());
 }
 
 TEST_F(Fetch, ChecksEverySumOfTheList) {
@@ -183,6 +253,8 @@ TEST_F(Fetch, RefusesBadOptions) {
   refused(FetchOptions().download(DownloadOptions().backoff(-1)), {"backoff", "-1"});
   refused(FetchOptions().download(DownloadOptions().stall_timeout(0)), {"stall_timeout", "0"});
   refused(FetchOptions().download(DownloadOptions().connect_timeout(0)), {"connect_timeout", "0"});
+  const auto given = FetchOptions().from(folder_.str());
+  refused(FetchOptions(given).download(DownloadOptions().retries(-1)), {"retries", "-1"});
   expect_error<std::invalid_argument>([&] { fetch(file_source(), "", {}, {}); }, {"name"});
   expect_error<std::invalid_argument>([&] { fetch(file_source(), "/", {}, {}); }, {"/"});
   EXPECT_THAT(names_below(place()), ElementsAre());

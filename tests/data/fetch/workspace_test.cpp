@@ -69,6 +69,16 @@ TEST(Workspace, BelongsToOneAtATime) {
   const Workspace second(folder / "target");
 }
 
+TEST(Workspace, GivesTheLockBackIfItCannotBegin) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "target.part");
+  testing::write_file(folder / "target.part/downloads", "no folder");
+  for (int i = 0; i < 2; ++i)
+    EXPECT_THROW(Workspace(folder / "target"), std::filesystem::filesystem_error);
+  std::filesystem::remove(folder / "target.part/downloads");
+  const Workspace workspace(folder / "target");
+}
+
 TEST(Workspace, TellsWhatIsInTheWay) {
   const TemporaryFolder folder;
   testing::write_file(folder / "file.part", "x");
