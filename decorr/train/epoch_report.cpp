@@ -161,8 +161,8 @@ void Trainer::write_summary(Outcome outcome) const {
                                     {"epochs", state_.epoch},       {"step", state_.step},
                                     {"parameters", parameters},     {"threads", threads()}};
   double train_seconds = 0, eval_seconds = 0;
+  for (const double seconds : epoch_seconds(rows)) train_seconds += seconds;
   for (const auto& row : rows) {
-    train_seconds += row.at("train_seconds").get<double>();
     eval_seconds += row.at("eval_seconds").get<double>();
     if (state_.best_step > 0 && row.at("step") == state_.best_step) {
       summary["best"] = row;
