@@ -141,7 +141,7 @@ TEST(Cifar, NotFoundListsEveryPlaceAndHowToGetIt) {
   expect_error<std::runtime_error>(
       [&] { load("cifar10", "train", folder.str()); },
       {"'cifar10' was not found", folder.str() + " (lacks data_batch_3.bin[.gz])",
-       folder / "cifar-10-batches-bin (no such folder)", "cs.toronto.edu/~kriz/cifar.html",
+       folder / "cifar-10-batches-bin (no such folder)", "decorr data fetch cifar10",
        "decorr data fetch cifar10", "--root"});
 }
 

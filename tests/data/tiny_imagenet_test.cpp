@@ -64,7 +64,7 @@ TEST_F(TinyImageNet, RefusesWhatIsNotWhole) {
   put("wnids.txt", "");
   refuse({"names no class"});
   std::filesystem::remove(root + "wnids.txt");
-  refuse({"'tiny-imagenet' was not found", "lacks wnids.txt", "tiny-imagenet-200.zip"});
+  refuse({"'tiny-imagenet' was not found", "lacks wnids.txt", "decorr data fetch tiny-imagenet"});
 }
 
 }  // namespace

@@ -17,9 +17,9 @@ using testing::TarMember;
 using testing::TemporaryFolder;
 
 // A folder with an archive in it and one to unpack it to.
-class Archive : public ::testing::Test {
+class FetchArchive : public ::testing::Test {
  protected:
-  Archive() { std::filesystem::create_directory(target()); }
+  FetchArchive() { std::filesystem::create_directory(target()); }
 
   std::string path() const { return folder_ / "archive.tar"; }
   std::string target() const { return folder_ / "target"; }
@@ -40,7 +40,7 @@ class Archive : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(Archive, UnpacksFilesWithTheirSums) {
+TEST_F(FetchArchive, UnpacksFilesWithTheirSums) {
   const std::string large = testing::ramp(700'000);
   const std::vector<FileSum> sums =
       run({{"top", "", '5'}, {"top/a", "abc"}, {"top/b/c", large}, {"./other", ""}}, {"top"});
@@ -52,18 +52,18 @@ TEST_F(Archive, UnpacksFilesWithTheirSums) {
   EXPECT_EQ(sums[1].path, "b/c");
 }
 
-TEST_F(Archive, UnpacksGzip) {
+TEST_F(FetchArchive, UnpacksGzip) {
   testing::write_gzip(path(), tar({{"a", "abc"}}));
   unpack(path(), target(), {}, {});
   EXPECT_EQ(read_file(target() + "/a"), "abc");
 }
 
-TEST_F(Archive, KeepsTheTopFolderIfNotAsked) {
+TEST_F(FetchArchive, KeepsTheTopFolderIfNotAsked) {
   run({{"top/a", "abc"}, {"topping/b", ""}}, {"topping"});
   EXPECT_THAT(names_below(target()), ElementsAre("b", "top", "top/a"));
 }
 
-TEST_F(Archive, RefusesNamesThatLeadOutside) {
+TEST_F(FetchArchive, RefusesNamesThatLeadOutside) {
   expect_refused({{"../evil", "x"}}, "unsafe name '../evil'");
   expect_refused({{"top/../../evil", "x"}}, "unsafe name");
   expect_refused({{"a/..", "", '5'}}, "unsafe name");
@@ -73,7 +73,7 @@ TEST_F(Archive, RefusesNamesThatLeadOutside) {
   expect_refused({{".", "x"}}, "neither a file nor a folder");
 }
 
-TEST_F(Archive, RefusesAllButFilesAndFolders) {
+TEST_F(FetchArchive, RefusesAllButFilesAndFolders) {
   expect_refused({{"a", "", '2', "/etc/passwd"}}, "'a' is neither a file nor a folder");
   expect_refused({{"a", "", '2', ".."}, {"a/evil", "x"}}, "'a' is neither");
   expect_refused({{"a", "x"}, {"b", "", '1', "a"}}, "'b' is neither");
@@ -81,28 +81,28 @@ TEST_F(Archive, RefusesAllButFilesAndFolders) {
   expect_refused({{"device", "", '3'}}, "'device' is neither");
 }
 
-TEST_F(Archive, RefusesTwoOfOneName) {
+TEST_F(FetchArchive, RefusesTwoOfOneName) {
   expect_refused({{"a", "x"}, {"a", "y"}}, "'a' is there twice");
 }
 
-TEST_F(Archive, RefusesAFileThatIsAFolderToo) {
+TEST_F(FetchArchive, RefusesAFileThatIsAFolderToo) {
   expect_refused({{"a", "x"}, {"a/b", "y"}}, "'a' is a file and a folder");
 }
 
-TEST_F(Archive, TakesNoMoreBytesThanAllowed) {
+TEST_F(FetchArchive, TakesNoMoreBytesThanAllowed) {
   expect_refused({{"a", std::string(600, 'x')}, {"b", std::string(600, 'x')}}, "more than 1.0 kB",
                  {"", 1000});
   EXPECT_THAT(names_below(target()), ElementsAre("a"));
 }
 
-TEST_F(Archive, DoesNotBeginAFileThatIsTooLarge) {
+TEST_F(FetchArchive, DoesNotBeginAFileThatIsTooLarge) {
   TarMember bomb{"bomb", "x"};
   bomb.declared = 4'000'000'000;
   expect_refused({bomb}, "more than 1.0 kB", {"", 1000});
   EXPECT_THAT(names_below(target()), ElementsAre());
 }
 
-TEST_F(Archive, RefusesWhatIsDamaged) {
+TEST_F(FetchArchive, RefusesWhatIsDamaged) {
   expect_error<BadContent>([&] { run({}); }, {path(), "has no files"});
   testing::write_file(path(), "nonsense that is no archive");
   expect_error<BadContent>([&] { unpack(path(), target(), {}, {}); }, {path()});
@@ -110,7 +110,7 @@ TEST_F(Archive, RefusesWhatIsDamaged) {
   expect_error<BadContent>([&] { unpack(path(), target(), {}, {}); }, {path(), "damaged"});
 }
 
-TEST_F(Archive, TellsOfAFullDisk) {
+TEST_F(FetchArchive, TellsOfAFullDisk) {
   const testing_support::FileSizeLimit limit(100'000);
   expect_error<std::runtime_error>(
       [&] {
@@ -120,11 +120,11 @@ TEST_F(Archive, TellsOfAFullDisk) {
       {"cannot write", target() + "/a", "free space", "--to"});
 }
 
-TEST_F(Archive, CanBeStopped) {
+TEST_F(FetchArchive, CanBeStopped) {
   EXPECT_THROW(run({{"a", testing::ramp(900'000)}}, {}, testing::stop_after(1)), FetchStopped);
 }
 
-TEST_F(Archive, FirstMember) {
+TEST_F(FetchArchive, FirstMember) {
   testing::write_file(path(), tar({{"package/a", "x"}, {"b", ""}}));
   EXPECT_EQ(first_member(path()), "package/a");
   testing::write_file(path(), "nonsense");
