@@ -94,13 +94,14 @@ TEST(ReportCollect, LeavesOutRunsWithoutAnEpoch) {
   write_run(folder / "begun", 1, {});
   EXPECT_THAT(error_of<std::invalid_argument>([&] { collect({folder.path()}); }),
               HasSubstr("no run has a whole epoch yet"));
+  write_text(folder / "begun/summary.json", "{\"status\":\"stopped-early\",\"epochs\":0}");
   write_run(folder / "done", 1, {0.5});
   write_text(folder / "locked/config.toml", "");
   write_text(folder / "locked/lock", "");
   write_text(folder / "no run/config.toml", "");
   const Collection found = collect({folder.path()});
   EXPECT_EQ(found.runs.size(), 1U);
-  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("begun has no whole epoch (completed)"),
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("begun has no whole epoch (stopped-early)"),
                                        HasSubstr("locked has no whole epoch yet (killed)")));
 }
 

@@ -389,7 +389,7 @@ TEST(CheckpointStore, NamesAFolderThatCannotBe) {
   io::write_file_atomically(folder / "file", "text");
   CheckpointStore store(folder / "file");
   EXPECT_THAT(error_of<std::runtime_error>([&] { store.save(1, {}); }),
-              AllOf(HasSubstr(path_string(folder, "file")), HasSubstr("choose another folder")));
+              AllOf(HasSubstr(path_string(folder, "file")), HasSubstr("choose another --out")));
   EXPECT_THAT(error_of<std::runtime_error>([&] { store.steps(); }),
               HasSubstr(path_string(folder, "file")));
 }
