@@ -62,7 +62,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  restart_with_settings(argv);
+  // Starting again costs as long as loading LibTorch: only for what computes long enough.
+  const std::string command = argc > 1 ? argv[1] : "";
+  if (command == "train" || command == "bench") restart_with_settings(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a full quota is an error to report, not the end of the process
   try {
     return run(argc, argv);
