@@ -50,3 +50,4 @@ train decorrelated "$@"
 step "comparison"
 /usr/bin/python3 scripts/compare_runs.py "$folder/plain" "$folder/decorrelated" \
   --output "$folder/comparison.png"
+"$decorr" report "$folder" -o "$folder/report.html" --title "Fashion-MNIST, plain and decorrelated"
