@@ -15,7 +15,7 @@ scripts/install_deps.sh --build --test --lint
 mkdir -p build
 # clang cannot read a precompiled header that GCC made, nor GCC's flags for it.
 cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON \
-  -DDECORR_BUILD_EXAMPLES=ON -DDECORR_BUILD_BENCHMARKS=ON >"$build.log" 2>&1 || {
+  -DDECORR_UNITY_BUILD=OFF -DDECORR_BUILD_EXAMPLES=ON -DDECORR_BUILD_BENCHMARKS=ON >"$build.log" 2>&1 || {
   cat "$build.log" >&2
   die "configuring failed"
 }

@@ -8,7 +8,7 @@
 namespace decorr::app {
 namespace {
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kBenchFooter = R"(Example:
   decorr bench step --model mlp
   decorr bench kernels --threads 1
   decorr bench loader --json
@@ -35,7 +35,7 @@ void add_bench_options(CLI::App& command, BenchArguments& arguments) {
 void add_bench(CLI::App& program, int& exit_code) {
   CLI::App* command =
       program.add_subcommand("bench", "Time training steps, their kernels and the loader.");
-  command->footer(kFooter);
+  command->footer(kBenchFooter);
   command->require_subcommand(1);
   add_bench_step(*command, exit_code);
   add_bench_kernels(*command, exit_code);

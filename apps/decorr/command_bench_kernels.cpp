@@ -19,13 +19,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments : BenchArguments {
+struct KernelsArguments : BenchArguments {
   int repetitions = 20;
 };
 
 constexpr int kWarmUp = 2;
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kKernelsFooter = R"(Example:
   decorr bench kernels
   decorr bench kernels --threads 1 --json
 
@@ -55,7 +55,7 @@ ordered_json report(const bench::Kernel& kernel, const std::vector<double>& samp
   return row;
 }
 
-void print_table(const ordered_json& result) {
+void print_kernels(const ordered_json& result) {
   fmt::print("float32, {} thread(s), {} repetitions; peak {:.1f} GFLOP/s, {:.1f} GB/s\n",
              result.at("threads").get<int>(), result.at("repetitions").get<int>(),
              result.at("peak_gflops").get<double>(), result.at("peak_gb_per_s").get<double>());
@@ -71,7 +71,7 @@ void print_table(const ordered_json& result) {
         fmt::format("{:.2f}", row.at("share_of_peak").get<double>()));
 }
 
-int run(const Arguments& arguments) {
+int run_kernels(const KernelsArguments& arguments) {
   set_threads(arguments.threads);
   double peak = bench::peak_flops(arguments.scale);
   double bandwidth = bench::memory_bandwidth(arguments.scale);
@@ -100,7 +100,7 @@ int run(const Arguments& arguments) {
   if (arguments.json) {
     fmt::print("{}\n", result.dump());
   } else {
-    print_table(result);
+    print_kernels(result);
   }
   return kSuccess;
 }
@@ -108,14 +108,14 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_bench_kernels(CLI::App& bench, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<KernelsArguments>();
   CLI::App* command = bench.add_subcommand(
       "kernels", "Matrix products of a step, Adam and a copy, against what the machine can do.");
-  command->footer(kFooter);
+  command->footer(kKernelsFooter);
   command->add_option("--repetitions", arguments->repetitions, "Times each is timed (default 20)")
       ->check(CLI::Range(1, 1000000));
   add_bench_options(*command, *arguments);
-  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+  command->callback([arguments, &exit_code] { exit_code = run_kernels(*arguments); });
 }
 
 }  // namespace decorr::app

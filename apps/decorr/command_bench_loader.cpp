@@ -22,14 +22,14 @@
 namespace decorr::app {
 namespace {
 
-struct Arguments : BenchArguments {
+struct LoaderArguments : BenchArguments {
   std::int64_t images = 50000;
   int rounds = 5;
 };
 
 constexpr int kSteps = 4;  // training steps in a round
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kLoaderFooter = R"(Example:
   decorr bench loader
   decorr bench loader --rounds 10 --json
 
@@ -49,7 +49,7 @@ double load_epoch(data::Loader& loader, std::int64_t epoch) {
   return static_cast<double>(images) / time;
 }
 
-nlohmann::ordered_json measure(const Arguments& arguments) {
+nlohmann::ordered_json measure(const LoaderArguments& arguments) {
   train::Config config = bench::network_config("mlp", arguments.scale);
   config.data.crop_padding = 4;
   config.data.flip = true;
@@ -82,7 +82,7 @@ nlohmann::ordered_json measure(const Arguments& arguments) {
           {"ratio", loading.median / needed.median}};
 }
 
-int run(const Arguments& arguments) {
+int run_loader(const LoaderArguments& arguments) {
   set_threads(arguments.threads);
   const nlohmann::ordered_json result = measure(arguments);
   if (arguments.json) {
@@ -103,16 +103,16 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_bench_loader(CLI::App& bench, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LoaderArguments>();
   CLI::App* command = bench.add_subcommand(
       "loader", "Images a second that the loader makes, and that a training step takes.");
-  command->footer(kFooter);
+  command->footer(kLoaderFooter);
   command->add_option("--images", arguments->images, "Images in the data set (default 50000)")
       ->check(CLI::Range(1, 10000000));
   command->add_option("--rounds", arguments->rounds, "Epochs that are timed (default 5)")
       ->check(CLI::Range(1, 1000000));
   add_bench_options(*command, *arguments);
-  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+  command->callback([arguments, &exit_code] { exit_code = run_loader(*arguments); });
 }
 
 }  // namespace decorr::app

@@ -25,13 +25,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments : BenchArguments {
+struct StepArguments : BenchArguments {
   std::string model = "all";
   std::vector<std::string> precisions{"float32"};
   int steps = 30;
 };
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kStepFooter = R"(Example:
   decorr bench step
   decorr bench step --model mlp --threads 1 --steps 100 --json
 
@@ -65,8 +65,8 @@ ordered_json phases(const bench::Samples& samples) {
           {"update_ms", ms(samples.update)}};
 }
 
-ordered_json report(const bench::Comparison& comparison, const Arguments& arguments, double peak,
-                    double bandwidth) {
+ordered_json report(const bench::Comparison& comparison, const StepArguments& arguments,
+                    double peak, double bandwidth) {
   const bench::Samples& plain = comparison.plain;
   const bench::Samples& decorrelated = comparison.decorrelated;
   std::vector<double> ratios;
@@ -114,7 +114,7 @@ ordered_json report(const bench::Comparison& comparison, const Arguments& argume
           {"decorrelation_bytes", comparison.decorrelation_bytes}};
 }
 
-void print_table(const ordered_json& row) {
+void print_steps(const ordered_json& row) {
   const auto number = [&](const std::string& key) { return row.at(key).get<double>(); };
   const auto phase = [&](const std::string& form, const std::string& key) {
     return row.at("phases").at(form).at(key).get<double>();
@@ -151,7 +151,7 @@ void print_table(const ordered_json& row) {
              number("decorrelation_bytes") / 1e6);
 }
 
-int run(const Arguments& arguments) {
+int run_step(const StepArguments& arguments) {
   set_threads(arguments.threads);
   // A precision that this processor does not have is an error before anything is timed.
   for (const std::string& precision : arguments.precisions) {
@@ -174,7 +174,7 @@ int run(const Arguments& arguments) {
   if (arguments.json) {
     fmt::print("{}\n", rows.dump());
   } else {
-    for (const ordered_json& row : rows) print_table(row);
+    for (const ordered_json& row : rows) print_steps(row);
   }
   return kSuccess;
 }
@@ -182,10 +182,10 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_bench_step(CLI::App& bench, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<StepArguments>();
   CLI::App* command =
       bench.add_subcommand("step", "Training steps of some networks, plain and decorrelated.");
-  command->footer(kFooter);
+  command->footer(kStepFooter);
   std::vector<std::string> models = bench::networks();
   models.emplace_back("all");
   command->add_option("--model", arguments->model, "Network (default all)")
@@ -198,7 +198,7 @@ void add_bench_step(CLI::App& bench, int& exit_code) {
   command->add_option("--steps", arguments->steps, "Steps timed of each form (default 30)")
       ->check(CLI::Range(1, 1000000));
   add_bench_options(*command, *arguments);
-  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+  command->callback([arguments, &exit_code] { exit_code = run_step(*arguments); });
 }
 
 }  // namespace decorr::app

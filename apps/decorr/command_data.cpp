@@ -14,7 +14,7 @@
 namespace decorr::app {
 namespace {
 
-struct Arguments {
+struct DataArguments {
   std::string name;
   data::LoadOptions options;
   std::string sheet;
@@ -38,7 +38,7 @@ int list() {
 }
 
 // The training part of what arguments name, once both parts are described.
-data::Dataset describe_parts(const Arguments& arguments) {
+data::Dataset describe_parts(const DataArguments& arguments) {
   try {
     const std::string place = data::find(arguments.name, arguments.options.root);
     const data::Dataset train = data::load(arguments.name, "train", arguments.options);
@@ -54,7 +54,7 @@ data::Dataset describe_parts(const Arguments& arguments) {
   }
 }
 
-int info(const Arguments& arguments) {
+int data_info(const DataArguments& arguments) {
   const data::Dataset train = describe_parts(arguments);
   if (arguments.sheet.empty()) return kSuccess;
   data::write_png(arguments.sheet, data::contact_sheet(train));
@@ -65,7 +65,7 @@ int info(const Arguments& arguments) {
 }  // namespace
 
 void add_data(CLI::App& program, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataArguments>();
   CLI::App* command =
       program.add_subcommand("data", "Data sets: list them, look at one, or fetch one.");
   command->footer(
@@ -91,7 +91,7 @@ void add_data(CLI::App& program, int& exit_code) {
                     "Leave out image files that cannot be decoded (the key data.corrupt)");
   details->add_option("--contact-sheet", arguments->sheet,
                       "PNG file to write: the first training images of the first 20 classes");
-  details->callback([arguments, &exit_code] { exit_code = info(*arguments); });
+  details->callback([arguments, &exit_code] { exit_code = data_info(*arguments); });
   add_data_fetch(*command, exit_code);
 }
 

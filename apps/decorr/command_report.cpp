@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct ReportArguments {
   std::vector<std::string> runs;
   std::string out = "report.html";
   std::string png;
@@ -29,12 +29,12 @@ struct Arguments {
   report::ReportOptions options;
 };
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kReportFooter = R"(Example:
   decorr report runs/plain-42 runs/plain-43 runs/decorrelated-42 runs/decorrelated-43 -o report.html
   decorr report runs --title "Feedback alignment" --target 0.85,0.88 --csv tables --svg figures)";
 
 // Before anything is read, which may take long.
-void check_outputs(const Arguments& arguments) {
+void check_outputs(const ReportArguments& arguments) {
   if (arguments.out.empty() || fs::is_directory(arguments.out))
     throw BadInput(fmt::format("not the name of a file: \"{}\", --out, give one like report.html",
                                arguments.out));
@@ -46,13 +46,13 @@ void check_outputs(const Arguments& arguments) {
 }
 
 // Up to here nothing is written: a run that cannot be read is bad input too.
-report::Report read(const Arguments& arguments) try {
+report::Report read(const ReportArguments& arguments) try {
   return report::make_report({arguments.runs.begin(), arguments.runs.end()}, arguments.options);
 } catch (const std::runtime_error& error) {
   throw BadInput(error.what());
 }
 
-int write(const Arguments& arguments) {
+int write(const ReportArguments& arguments) {
   check_outputs(arguments);
   const report::Report result = read(arguments);
   for (const std::string& note : result.notes) fmt::print(stderr, "decorr: warning: {}\n", note);
@@ -74,10 +74,10 @@ int write(const Arguments& arguments) {
 }  // namespace
 
 void add_report(CLI::App& program, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReportArguments>();
   CLI::App* command = program.add_subcommand(
       "report", "Compare runs: a page with charts and tables, figures, tables for other programs.");
-  command->footer(kFooter);
+  command->footer(kReportFooter);
   command->add_option("RUN", arguments->runs, "Run directories, or folders with runs at any depth")
       ->required();
   command->add_option("-o,--out", arguments->out, "The page, one HTML file (report.html)");

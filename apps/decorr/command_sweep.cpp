@@ -15,7 +15,7 @@
 namespace decorr::app {
 namespace {
 
-struct Arguments {
+struct SweepArguments {
   std::string sweep;
   std::string out;
   std::int64_t jobs = 0;
@@ -24,14 +24,14 @@ struct Arguments {
   bool quiet = false;
 };
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kSweepFooter = R"(Example:
   decorr sweep lr.toml --jobs 2 --threads 1
   decorr sweep lr.toml --dry-run
 The same command again goes on with a sweep that was stopped or whose file has grown.
 docs/sweeps.md describes the file.)";
 
 // Up to here nothing is written: missing data or a damaged state are bad input too.
-std::unique_ptr<sweep::Sweep> prepare(const Arguments& arguments,
+std::unique_ptr<sweep::Sweep> prepare(const SweepArguments& arguments,
                                       const std::filesystem::path& out) {
   try {
     return std::make_unique<sweep::Sweep>(
@@ -41,14 +41,14 @@ std::unique_ptr<sweep::Sweep> prepare(const Arguments& arguments,
   }
 }
 
-std::string command_to_go_on(const Arguments& arguments, const std::filesystem::path& out) {
+std::string command_to_go_on(const SweepArguments& arguments, const std::filesystem::path& out) {
   std::string command = fmt::format("decorr sweep {} --out {}", arguments.sweep, out.string());
   if (arguments.jobs > 0) command += fmt::format(" --jobs {}", arguments.jobs);
   if (arguments.threads > 0) command += fmt::format(" --threads {}", arguments.threads);
   return command;
 }
 
-int sweep(const Arguments& arguments) {
+int sweep(const SweepArguments& arguments) {
   const std::filesystem::path out =
       arguments.out.empty()
           ? std::filesystem::path("runs") / std::filesystem::path(arguments.sweep).stem()
@@ -84,10 +84,10 @@ int sweep(const Arguments& arguments) {
 
 void add_sweep(CLI::App& program, int& exit_code) {
   constexpr int kMaxJobs = 4096;
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SweepArguments>();
   CLI::App* command =
       program.add_subcommand("sweep", "Train many settings and find the best, as a file says.");
-  command->footer(kFooter);
+  command->footer(kSweepFooter);
   command->add_option("SWEEP", arguments->sweep, "Sweep file (TOML)")->required();
   command->add_option("--out", arguments->out,
                       "Folder of the sweep, new, empty or one to go on with (default: runs/<name "

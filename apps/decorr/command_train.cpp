@@ -18,7 +18,7 @@
 namespace decorr::app {
 namespace {
 
-struct Arguments {
+struct TrainArguments {
   std::string config;
   std::vector<std::string> overrides;
   std::string out;
@@ -28,12 +28,12 @@ struct Arguments {
   bool help_config = false;
 };
 
-constexpr const char* kFooter = R"(Example:
+constexpr const char* kTrainFooter = R"(Example:
   decorr train configs/fashion_mnist_mlp.toml --out runs/a
   decorr train configs/fashion_mnist_mlp.toml --set decorrelation.method=none --out runs/plain
   decorr train --out runs/a --resume)";
 
-train::Config configuration(const Arguments& arguments) {
+train::Config configuration(const TrainArguments& arguments) {
   if (!arguments.config.empty()) return train::load_config(arguments.config, arguments.overrides);
   if (!arguments.resume || arguments.out.empty())
     throw BadInput(
@@ -61,7 +61,7 @@ std::unique_ptr<train::Trainer> prepare(const train::Config& config,
   }
 }
 
-int train(const Arguments& arguments) {
+int train(const TrainArguments& arguments) {
   if (arguments.help_config) {
     fmt::print("{}", train::describe_config());
     return kSuccess;
@@ -109,9 +109,9 @@ int train(const Arguments& arguments) {
 }  // namespace
 
 void add_train(CLI::App& program, int& exit_code) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TrainArguments>();
   CLI::App* command = program.add_subcommand("train", "Train a network as a configuration says.");
-  command->footer(kFooter);
+  command->footer(kTrainFooter);
   command->add_option("CONFIG", arguments->config, "Configuration file (TOML)");
   command
       ->add_option("--set", arguments->overrides, "Override a key: section.key=value (repeatable)")

@@ -13,10 +13,10 @@
 namespace decorr::data {
 namespace {
 
-struct Closer {
+struct ArchiveCloser {
   void operator()(archive* reader) const { archive_read_free(reader); }
 };
-using Reader = std::unique_ptr<archive, Closer>;
+using ArchiveReader = std::unique_ptr<archive, ArchiveCloser>;
 
 // Feeds libarchive what zlib has decompressed: libarchive itself does not compare gzip's checksum.
 struct Feed {
@@ -77,7 +77,7 @@ std::map<std::string, std::string> members(archive* reader, const std::string& p
 
 std::map<std::string, std::string> read_tar(const std::string& path, const Wanted& wanted) {
   Feed source(path);
-  const Reader reader(archive_read_new());
+  const ArchiveReader reader(archive_read_new());
   check_runtime(reader != nullptr, "[read_tar] out of memory; free some");
   archive_read_support_format_tar(reader.get());
   std::map<std::string, std::string> files;
@@ -95,7 +95,7 @@ std::map<std::string, std::string> read_tar(const std::string& path, const Wante
 
 std::map<std::string, std::string> read_zip(const std::string& path, const Wanted& wanted) {
   constexpr std::size_t kBlock = 1 << 16;
-  const Reader reader(archive_read_new());
+  const ArchiveReader reader(archive_read_new());
   check_runtime(reader != nullptr, "[read_zip] out of memory; free some");
   archive_read_support_format_zip(reader.get());
   if (archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK)

@@ -10,9 +10,9 @@
 namespace decorr::data {
 namespace {
 
-constexpr std::int64_t kSide = 64;     // pixels that a magnified image should have about
-constexpr std::int64_t kGap = 2;       // pixels between the images
-constexpr std::uint8_t kGround = 128;  // grey
+constexpr std::int64_t kZoomedSide = 64;  // pixels that a magnified image should have about
+constexpr std::int64_t kGap = 2;          // pixels between the images
+constexpr std::uint8_t kGround = 128;     // grey
 
 }  // namespace
 
@@ -26,7 +26,7 @@ at::Tensor contact_sheet(const Dataset& dataset, std::int64_t rows, std::int64_t
   rows = std::min(rows, static_cast<std::int64_t>(dataset.classes.size()));
   const std::int64_t channels = dataset.images.size(1) == 3 ? 3 : 1;
   const std::int64_t side = std::max(dataset.images.size(2), dataset.images.size(3));
-  const std::int64_t factor = std::max<std::int64_t>(1, (kSide + side / 2) / side);
+  const std::int64_t factor = std::max<std::int64_t>(1, (kZoomedSide + side / 2) / side);
   const std::int64_t height = dataset.images.size(2) * factor;
   const std::int64_t width = dataset.images.size(3) * factor;
   const at::Tensor sheet =

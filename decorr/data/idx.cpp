@@ -1,6 +1,7 @@
 #include "decorr/data/idx.h"
 
 #include "decorr/core/check.h"
+#include "decorr/data/image_size.h"
 
 #include <ATen/ATen.h>
 #include <zlib.h>
@@ -19,14 +20,13 @@ namespace {
 
 constexpr std::uint32_t kLabelMagic = 0x00000801;  // unsigned bytes, one dimension
 constexpr std::uint32_t kImageMagic = 0x00000803;  // unsigned bytes, three dimensions
-constexpr std::int64_t kLargestSide = 1 << 14;
 constexpr std::int64_t kChunk = 1 << 20;
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-struct Closer {
+struct IdxFileCloser {
   void operator()(gzFile file) const { gzclose_r(file); }
 };
 
@@ -115,7 +115,7 @@ class IdxFile {
   }
 
   std::string path_;
-  std::unique_ptr<gzFile_s, Closer> file_;
+  std::unique_ptr<gzFile_s, IdxFileCloser> file_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "decorr/data/image_file.h"
 
 #include "decorr/core/check.h"
+#include "decorr/data/image_size.h"
 #include "decorr/data/jpeg.h"
 #include "decorr/data/png_file.h"
 #include "decorr/io/atomic_file.h"
@@ -13,8 +14,6 @@
 
 namespace decorr::data {
 namespace {
-
-constexpr std::int64_t kLargestSide = 1 << 14;
 
 bool starts_with(std::string_view bytes, std::string_view start) {
   return bytes.substr(0, start.size()) == start;

@@ -8,13 +8,13 @@
 namespace decorr::data {
 namespace {
 
-struct Closer {
+struct JpegCloser {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
-using Decoder = std::unique_ptr<void, Closer>;
+using JpegDecoder = std::unique_ptr<void, JpegCloser>;
 
-Decoder make_decoder() {
-  Decoder decoder(tjInitDecompress());
+JpegDecoder make_jpeg_decoder() {
+  JpegDecoder decoder(tjInitDecompress());
   check_runtime(decoder != nullptr, "[read_jpeg] out of memory; free some");
   return decoder;
 }
@@ -28,7 +28,8 @@ const unsigned char* data_of(std::string_view bytes) {
       "[read_jpeg] {} is cut off or damaged ({}); get it anew or remove it", name, reason));
 }
 
-ImageHeader read_header(const Decoder& decoder, std::string_view bytes, const std::string& name) {
+ImageHeader read_header(const JpegDecoder& decoder, std::string_view bytes,
+                        const std::string& name) {
   int width = 0, height = 0, subsampling = 0, colours = 0;
   if (tjDecompressHeader3(decoder.get(), data_of(bytes), bytes.size(), &width, &height,
                           &subsampling, &colours) != 0)
@@ -43,12 +44,12 @@ ImageHeader read_header(const Decoder& decoder, std::string_view bytes, const st
 }  // namespace
 
 ImageHeader read_jpeg_header(std::string_view bytes, const std::string& name) {
-  return read_header(make_decoder(), bytes, name);
+  return read_header(make_jpeg_decoder(), bytes, name);
 }
 
 void decode_jpeg(std::string_view bytes, const std::string& name, std::int64_t channels,
                  std::uint8_t* pixels) {
-  const Decoder decoder = make_decoder();
+  const JpegDecoder decoder = make_jpeg_decoder();
   const ImageHeader header = read_header(decoder, bytes, name);
   if (tjDecompress2(decoder.get(), data_of(bytes), bytes.size(), pixels,
                     static_cast<int>(header.width), 0, static_cast<int>(header.height),

@@ -13,21 +13,21 @@ namespace decorr::data {
 namespace {
 
 // What libpng reads from, and where it reports an error before it jumps back.
-struct Source {
+struct PngSource {
   std::string_view bytes;
   std::size_t position = 0;
   std::array<char, 128> reason{};
 };
 
 void read_bytes(png_structp png, png_bytep target, std::size_t count) {
-  auto& source = *static_cast<Source*>(png_get_io_ptr(png));
+  auto& source = *static_cast<PngSource*>(png_get_io_ptr(png));
   if (count > source.bytes.size() - source.position) png_error(png, "it ends early");
   std::memcpy(target, source.bytes.data() + source.position, count);
   source.position += count;
 }
 
 void fail(png_structp png, png_const_charp reason) {
-  auto& source = *static_cast<Source*>(png_get_error_ptr(png));
+  auto& source = *static_cast<PngSource*>(png_get_error_ptr(png));
   std::snprintf(source.reason.data(), source.reason.size(), "%s", reason);
   png_longjmp(png, 1);
 }
@@ -35,18 +35,18 @@ void fail(png_structp png, png_const_charp reason) {
 void ignore(png_structp, png_const_charp) {}
 
 // A file that is being read. The functions that may jump hold nothing that needs a destructor.
-class Decoder {
+class PngDecoder {
  public:
-  Decoder(std::string_view bytes, const std::string& name) : name_(name) {
+  PngDecoder(std::string_view bytes, const std::string& name) : name_(name) {
     source_.bytes = bytes;
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source_, fail, ignore);
     info_ = png_ == nullptr ? nullptr : png_create_info_struct(png_);
     if (info_ == nullptr) png_destroy_read_struct(&png_, nullptr, nullptr);
     check_runtime(info_ != nullptr, "[read_png] out of memory; free some");
   }
-  ~Decoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
 
   ImageHeader header() {
     if (!read_info()) refuse();
@@ -95,7 +95,7 @@ class Decoder {
   }
 
   const std::string& name_;
-  Source source_;
+  PngSource source_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
 };
@@ -103,12 +103,12 @@ class Decoder {
 }  // namespace
 
 ImageHeader read_png_header(std::string_view bytes, const std::string& name) {
-  return Decoder(bytes, name).header();
+  return PngDecoder(bytes, name).header();
 }
 
 void decode_png(std::string_view bytes, const std::string& name, std::int64_t channels,
                 std::uint8_t* pixels) {
-  Decoder decoder(bytes, name);
+  PngDecoder decoder(bytes, name);
   const ImageHeader header = decoder.header();
   decoder.decode(header, channels, pixels);
 }

@@ -10,26 +10,26 @@
 
 #include <mutex>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace decorr::nn {
 namespace {
 
-// A running statistic and what it was.
-struct Held {
-  at::Tensor statistic, value;
-};
+// Running statistics, each with what it was.
+using HeldStatistics = std::vector<std::pair<at::Tensor, at::Tensor>>;
 
 template <typename Norm>
-void hold(torch::nn::Module& module, std::vector<Held>& held) {
+void hold(torch::nn::Module& module, HeldStatistics& held) {
   auto* norm = dynamic_cast<Norm*>(&module);
   if (norm == nullptr) return;
   for (const at::Tensor& statistic :
        {norm->running_mean, norm->running_var, norm->num_batches_tracked})
-    if (statistic.defined()) held.push_back({statistic, statistic.clone()});
+    if (statistic.defined()) held.emplace_back(statistic, statistic.clone());
 }
 
 template <typename... Norms>
-void hold_any(torch::nn::Module& module, std::vector<Held>& held) {
+void hold_any(torch::nn::Module& module, HeldStatistics& held) {
   (hold<Norms>(module, held), ...);
 }
 
@@ -48,7 +48,7 @@ EvaluationMode::~EvaluationMode() {
 
 struct NoStatistics::Impl {
   std::vector<std::pair<whitening::Decorrelator, bool>> decorrelators;
-  std::vector<Held> statistics;
+  HeldStatistics statistics;
 };
 
 NoStatistics::NoStatistics(torch::nn::Module& model) : impl_(std::make_unique<Impl>()) {
@@ -70,7 +70,7 @@ NoStatistics::~NoStatistics() {
   for (auto entry = impl_->decorrelators.rbegin(); entry != impl_->decorrelators.rend(); ++entry)
     entry->first->pause(entry->second);
   const at::NoGradGuard no_grad;
-  for (Held& held : impl_->statistics) held.statistic.copy_(held.value);
+  for (auto& [statistic, value] : impl_->statistics) statistic.copy_(value);
 }
 
 ReplayedDraws::ReplayedDraws(const torch::nn::Module& model)

@@ -18,14 +18,14 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kBlock = std::size_t{1} << 18;
 
-struct Closer {
+struct UnpackCloser {
   void operator()(::archive* reader) const { archive_read_free(reader); }
 };
-using Reader = std::unique_ptr<::archive, Closer>;
+using UnpackReader = std::unique_ptr<::archive, UnpackCloser>;
 
 // An archive opened for reading; null if libarchive does not take it, with the reason.
-Reader open_archive(const fs::path& path, std::string& reason) {
-  Reader reader(archive_read_new());
+UnpackReader open_archive(const fs::path& path, std::string& reason) {
+  UnpackReader reader(archive_read_new());
   check_runtime(reader != nullptr, "[fetch] libarchive has no memory; free some");
   archive_read_support_filter_gzip(reader.get());
   archive_read_support_format_tar(reader.get());
@@ -168,7 +168,7 @@ class Unpacking {
   const fs::path& folder_;
   const fs::path top_;
   const FetchEvents& events_;
-  Reader reader_;
+  UnpackReader reader_;
   bool disk_bounds_;
   std::uint64_t budget_, used_ = 0;  // bytes unpacked
   std::uint64_t total_;              // bytes of the archive
@@ -185,7 +185,7 @@ std::vector<FileSum> unpack(const fs::path& archive, const fs::path& folder,
 
 std::string first_member(const fs::path& archive) {
   std::string ignored;
-  const Reader reader = open_archive(archive, ignored);
+  const UnpackReader reader = open_archive(archive, ignored);
   archive_entry* entry = nullptr;
   if (reader == nullptr || archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) return "";
   const char* name = archive_entry_pathname(entry);

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kSumBytes = 32;
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
-struct Closer {
+struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
@@ -55,7 +55,7 @@ bool is_sha256(const std::string& text) {
 }
 
 std::string sha256_of(const std::filesystem::path& path, const FetchEvents& events) {
-  const std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "rbe"));
+  const std::unique_ptr<std::FILE, FileCloser> file(std::fopen(path.c_str(), "rbe"));
   check_runtime(file != nullptr, "[fetch] cannot read {}: {}; check the path and its permissions",
                 path.string(), std::strerror(errno));
   std::error_code ignored;
