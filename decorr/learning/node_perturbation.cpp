@@ -41,6 +41,8 @@ NodePerturbation::Pass NodePerturbation::run(const at::Tensor& input,
   HookScope hooks;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     nn::LayerHooks hook;
+    hook.kept = kept_[i];
+    hook.keep = clean;
     hook.input = [&, i](const at::Tensor& x) {
       check_argument(x.dim() > 0 && x.size(0) == input.size(0),
                      "[node-perturbation] {} must read [{}, ..], a row a sample, got [{}]",
@@ -91,6 +93,12 @@ void NodePerturbation::learn(const Pass& clean, const Pass& above, const Pass* b
     factors = factors / (options_.sigma * options_.sigma);
   }
   factors = factors * (weight / static_cast<double>(target.size(0)));
+  HookScope hooks;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    nn::LayerHooks hook;
+    hook.kept = kept_[i];
+    hooks.set(*layers_[i], std::move(hook));
+  }
   for (std::size_t i = 0; i < clean.calls.size(); ++i) {
     const Call& call = clean.calls[i];
     if (!directions[i].defined()) continue;
@@ -108,6 +116,11 @@ BatchResult NodePerturbation::accumulate(const at::Tensor& input, const at::Tens
   check_precise(network_, "node-perturbation");
   const RandomStream draw = random_.at(static_cast<std::uint64_t>(batches_.item<std::int64_t>()));
   batches_.add_(1);
+  // What the clean pass makes of a layer's input serves its gradient too, and the first layer of
+  // the other passes.
+  kept_.clear();
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    kept_.push_back(std::make_shared<nn::KeptRead>());
   nn::ReplayedDraws draws(*network_.module);  // the same dropout in every pass
   const Pass clean = run(input, {}, true);
   const at::Tensor loss = loss_(clean.logits, target);
@@ -144,6 +157,7 @@ BatchResult NodePerturbation::accumulate(const at::Tensor& input, const at::Tens
       learn_from(alone);
     }
   }
+  kept_.clear();
   return {loss, clean.logits};
 }
 

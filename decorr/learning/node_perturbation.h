@@ -5,6 +5,7 @@
 #include "decorr/learning/rule.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,8 @@ class NodePerturbation : public Rule {
   RandomStream random_;
   std::vector<nn::DecorrelatedLayer*> layers_;
   std::vector<std::string> paths_;
-  at::Tensor batches_;  // int64, 0-d: batches so far
+  std::vector<std::shared_ptr<nn::KeptRead>> kept_;  // of this batch's clean pass, by layer
+  at::Tensor batches_;                               // int64, 0-d: batches so far
 };
 
 }  // namespace decorr::learning

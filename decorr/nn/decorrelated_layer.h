@@ -1,10 +1,13 @@
 #pragma once
 
+#include "decorr/nn/decorrelated_linear.h"
 #include "decorr/whitening/decorrelator.h"
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +30,21 @@ void add_gradient(const at::Tensor& parameter, const at::Tensor& gradient);
 /// first moment.
 using MomentsOf = std::function<std::vector<at::Tensor>(const at::Tensor& parameter)>;
 
+/// What a layer made of an input, kept for when it reads the same tensor again. It holds the input,
+/// so that no other can take its place in memory; R, μ and the batch's mean must stay as they are.
+struct KeptRead {
+  at::Tensor input;          ///< what was read
+  std::int64_t version = 0;  ///< of `input`, which may be changed in place
+  ReadRows read;
+
+  /// Whether `other` is the tensor that was read, and unchanged.
+  bool is_of(const at::Tensor& other) const {
+    return input.defined() && other.data_ptr() == input.data_ptr() &&
+           other.sizes() == input.sizes() && other.strides() == input.strides() &&
+           other._version() == version;
+  }
+};
+
 /// What a learning rule does in a layer's forward and backward pass.
 struct LayerHooks {
   /// Gives what the layer reads in place of its input (the same shape); empty for the input itself.
@@ -36,6 +54,10 @@ struct LayerHooks {
   /// B, in the shape and basis of W: the error travels back through B·R in place of W·R. Undefined
   /// for W itself.
   at::Tensor feedback;
+  /// Without autograd, a linear layer takes from here what it made of an input, if that is the one
+  /// it reads.
+  std::shared_ptr<KeptRead> kept = {};
+  bool keep = false;  ///< forward() puts into `kept` what it makes of its input
 };
 
 /// Interface of the layers that have a Decorrelator in front of their weights. update(), learning

@@ -29,6 +29,10 @@ at::Tensor centred(const at::Tensor& input, const at::Tensor& mean, bool batch_m
   return mean.defined() ? input - mean : input;
 }
 
+bool rounds_matrix(const DecorrelatedLinearParameters& parameters) {
+  return linalg::bfloat16_products() || parameters.bfloat16;
+}
+
 class DecorrelatedLinear : public torch::autograd::Function<DecorrelatedLinear> {
  public:
   // Optional, because LibTorch takes no undefined tensor for an argument that is not.
@@ -118,19 +122,38 @@ at::Tensor decorrelated_linear(const at::Tensor& input,
                                    fold_is_cheaper(input, parameters.weight), parameters.bfloat16);
 }
 
-at::Tensor decorrelated_linear_gradient(const at::Tensor& input, const at::Tensor& error,
+ReadRows read_rows(const at::Tensor& input, const DecorrelatedLinearParameters& parameters) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor& matrix = parameters.matrix;
+  at::Tensor rows = centred(input, parameters.mean, parameters.batch_mean);
+  if (!matrix.defined()) return {rows, false};
+  const bool folded = matrix.dim() == 2 && fold_is_cheaper(input, parameters.weight);
+  if (!folded) rows = linalg::times_transposed(rows, matrix, rounds_matrix(parameters));
+  return {rows, folded};
+}
+
+at::Tensor decorrelated_linear_output(const ReadRows& read,
+                                      const DecorrelatedLinearParameters& parameters) {
+  const at::NoGradGuard no_grad;
+  const bool round = linalg::bfloat16_products();
+  const at::Tensor weight =
+      read.folded ? linalg::times(parameters.weight, parameters.matrix, rounds_matrix(parameters))
+                  : parameters.weight;
+  at::Tensor output =
+      linalg::gemm(linalg::operand(read.rows, round), linalg::operand(weight, round).t());
+  if (parameters.bias.defined()) output.add_(parameters.bias);
+  return output;
+}
+
+at::Tensor decorrelated_linear_gradient(const ReadRows& read, const at::Tensor& error,
                                         const DecorrelatedLinearParameters& parameters) {
   const at::NoGradGuard no_grad;
-  const at::Tensor read = centred(input, parameters.mean, parameters.batch_mean);
-  const at::Tensor& matrix = parameters.matrix;
-  const bool round = linalg::bfloat16_products(), round_matrix = round || parameters.bfloat16;
-  const auto product = [&](const at::Tensor& rows) {
-    return linalg::gemm(linalg::operand(error, round).t(), linalg::operand(rows, round));
-  };
-  if (!matrix.defined()) return product(read);
-  if (error.size(1) < input.size(0))
-    return linalg::times_transposed(product(read), matrix, round_matrix);
-  return product(linalg::times_transposed(read, matrix, round_matrix));
+  const bool round = linalg::bfloat16_products();
+  const at::Tensor gradient =
+      linalg::gemm(linalg::operand(error, round).t(), linalg::operand(read.rows, round));
+  return read.folded
+             ? linalg::times_transposed(gradient, parameters.matrix, rounds_matrix(parameters))
+             : gradient;
 }
 
 }  // namespace decorr::nn

@@ -32,9 +32,22 @@ at::Tensor decorrelated_linear(const at::Tensor& input,
                                const DecorrelatedLinearParameters& parameters,
                                const at::Tensor& feedback = {});
 
-/// The gradient Σ δuᵀ of W, [m, n], for `input` [N, n] and the error `error` [N, m] of the output.
-/// Not differentiable, and uses no autograd. Adds 2n²·min(N, m) operations for R.
-at::Tensor decorrelated_linear_gradient(const at::Tensor& input, const at::Tensor& error,
+/// What the weights read of an input, made once for an output and a gradient without autograd.
+struct ReadRows {
+  at::Tensor rows;      ///< [N, n]: u = R(x - μ), or x - μ if R is folded into the weights
+  bool folded = false;  ///< R goes into the weights
+};
+
+/// What the weights read of `input` [N, n]; adds 2Nn² operations for R, or none where folding it
+/// takes less. Uses no autograd, as the two below.
+ReadRows read_rows(const at::Tensor& input, const DecorrelatedLinearParameters& parameters);
+
+/// The output, [N, m], as of decorrelated_linear().
+at::Tensor decorrelated_linear_output(const ReadRows& read,
+                                      const DecorrelatedLinearParameters& parameters);
+
+/// The gradient Σ δuᵀ of W, [m, n], for the error `error` [N, m] of the output.
+at::Tensor decorrelated_linear_gradient(const ReadRows& read, const at::Tensor& error,
                                         const DecorrelatedLinearParameters& parameters);
 
 }  // namespace decorr::nn

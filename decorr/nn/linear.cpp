@@ -79,13 +79,26 @@ at::Tensor LinearImpl::forward(const at::Tensor& input) {
   const at::Tensor rows = x.reshape({-1, options.in_features()});
   if (records_input()) record(rows);
   decorrelator_->observe(rows);
-  at::Tensor output = decorrelated_linear(rows, tensors(), hooks().feedback);
+  at::Tensor output;
+  if (hooks().kept && !at::GradMode::is_enabled()) {
+    const ReadRows made = read(rows);
+    if (hooks().keep) *hooks().kept = {rows, static_cast<std::int64_t>(rows._version()), made};
+    output = decorrelated_linear_output(made, tensors());
+  } else {
+    output = decorrelated_linear(rows, tensors(), hooks().feedback);
+  }
   if (x.dim() != 2) {
     std::vector<std::int64_t> sizes = x.sizes().vec();
     sizes.back() = options.out_features();
     output = output.reshape(sizes);
   }
   return hooks().output ? hooks().output(output) : output;
+}
+
+// What the weights read of `rows`, made or kept.
+ReadRows LinearImpl::read(const at::Tensor& rows) {
+  if (hooks().kept && hooks().kept->is_of(rows)) return hooks().kept->read;
+  return read_rows(rows, tensors());
 }
 
 at::Tensor LinearImpl::from_input(const at::Tensor& matrix) {
@@ -102,7 +115,7 @@ void LinearImpl::accumulate_gradient(const at::Tensor& input, const at::Tensor& 
   const at::Tensor rows = input.reshape({-1, options.in_features()});
   const at::Tensor delta = error.reshape({-1, options.out_features()});
   if (weight.requires_grad())
-    add_gradient(weight, decorrelated_linear_gradient(rows, delta, tensors()));
+    add_gradient(weight, decorrelated_linear_gradient(read(rows), delta, tensors()));
   if (bias.defined() && bias.requires_grad()) add_gradient(bias, delta.sum(0));
 }
 

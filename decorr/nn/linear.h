@@ -72,6 +72,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public DecorrelatedL
   std::string label() const;
   void check_input(const at::Tensor& input) const;
   DecorrelatedLinearParameters tensors();
+  ReadRows read(const at::Tensor& rows);
 
   whitening::Decorrelator decorrelator_{nullptr};
 };

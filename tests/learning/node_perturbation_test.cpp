@@ -1,5 +1,6 @@
 #include "decorr/learning/node_perturbation.h"
 
+#include "decorr/linalg/gemm.h"
 #include "decorr/nn/recurrent.h"
 #include "decorr/nn/resnet.h"
 #include "decorr/nn/transformer.h"
@@ -49,6 +50,31 @@ TEST(NodePerturbation, EstimatesTheGradientOfConvolutions) {
     model->to(at::kDouble);
     expect_unbiased(model, x, target, "node-perturbation", options_with("simultaneous", false),
                     std::string(method) == "none" ? 4000 : 1500);
+  }
+}
+
+// Of a layer's product with R, which no perturbation changes, one is enough for the clean pass and
+// the gradient; the first layer's serves every pass.
+TEST(NodePerturbation, DecorrelatesNoInputTwice) {
+  const std::int64_t samples = 4, width = 6;  // fewer samples than outputs: u = R(x - μ) is formed
+  const at::Tensor x = rows(samples, 1), target = labels(samples, 6, 1);
+  const auto operations = [&](const char* method, const char* variant) {
+    auto model = std::make_shared<nn::MlpImpl>(
+        nn::MlpOptions(width, {6, 6}, 6).decorrelation(nn::everywhere(quick(method))).seed(2));
+    model->to(at::kDouble);
+    NodePerturbation rule(model, Loss("cross-entropy"), options_with(variant, false));
+    const linalg::FlopCounter counter;
+    rule.accumulate(x, target);
+    return static_cast<std::int64_t>(counter.count());
+  };
+  const std::int64_t product = 2 * samples * width * width;
+  for (const char* variant : {"simultaneous", "activity-based", "iterative"}) {
+    // A pass of three layers reads two inputs that the noise has changed; an iterative one for
+    // each.
+    const std::int64_t passes = std::string(variant) == "iterative" ? 3 : 1;
+    EXPECT_EQ(operations("norm-preserving", variant) - operations("none", variant),
+              (3 + 2 * passes) * product)
+        << variant;
   }
 }
 

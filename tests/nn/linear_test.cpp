@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "tests/nn/support.h"
+#include <memory>
 #include <vector>
 
 namespace decorr::nn {
@@ -393,6 +394,36 @@ TEST(Linear, RefusesBadArguments) {
                 layer(at::zeros({3, kIn}, kFloat64));
               }),
               HasSubstr("[Linear] input must be Float on cpu like the weights, got Double on cpu"));
+}
+
+// What is kept of an input serves that input alone, as long as it is unchanged.
+TEST(Linear, ReadsAKeptInputAgain) {
+  for (const std::int64_t rows : {kFewRows, kManyRows}) {
+    Linear layer = make_layer({"norm-preserving", "running", true, rows});
+    layer->eval();
+    const at::NoGradGuard no_grad;
+    const at::Tensor x = correlated({rows, kIn}, 9).to(at::kDouble), other = x.clone();
+    const at::Tensor error = correlated({rows, kOut}, 10).to(at::kDouble);
+    const at::Tensor output = layer->forward(x), changed = layer->forward(x * 2);
+    layer->accumulate_gradient(x, error);
+    const at::Tensor gradient = layer->weight.grad().clone();
+    layer->weight.mutable_grad() = at::Tensor();
+
+    LayerHooks hooks;
+    hooks.kept = std::make_shared<KeptRead>();
+    hooks.keep = true;
+    layer->set_hooks(hooks);
+    EXPECT_TRUE(at::equal(layer->forward(x), output));
+    hooks.keep = false;
+    layer->set_hooks(hooks);
+    hooks.kept->read.rows.mul_(3);  // so that one sees where it is used
+    EXPECT_FALSE(at::allclose(layer->forward(x), output));
+    EXPECT_TRUE(at::equal(layer->forward(other), output));
+    layer->accumulate_gradient(x, error);
+    EXPECT_LT(max_error(layer->weight.grad(), 3 * gradient), 1e-12);
+    x.mul_(2);
+    EXPECT_TRUE(at::equal(layer->forward(x), changed));
+  }
 }
 
 }  // namespace
