@@ -39,8 +39,8 @@ product for what is bound by compute, and the fastest of copying memory and chan
 for what is bound by memory; the one that makes the kernel slower binds it. A kernel bound by memory
 can be above 1 if its operands stay in a cache.)";
 
-ordered_json report(const bench::Kernel& kernel, const std::vector<double>& samples, double peak,
-                    double bandwidth) {
+ordered_json report_kernel(const bench::Kernel& kernel, const std::vector<double>& samples,
+                           double peak, double bandwidth) {
   const bench::Summary time = bench::summarize(samples);
   const double compute = kernel.flops / peak, memory = kernel.bytes / bandwidth;
   ordered_json row = {{"kernel", kernel.name},
@@ -89,7 +89,7 @@ int run_kernels(const KernelsArguments& arguments) {
 
   ordered_json rows = ordered_json::array();
   for (std::size_t k = 0; k < kernels.size(); ++k)
-    rows.push_back(report(kernels[k], samples[k], peak, bandwidth));
+    rows.push_back(report_kernel(kernels[k], samples[k], peak, bandwidth));
   const ordered_json result = {{"precision", "float32"},
                                {"threads", threads()},
                                {"repetitions", arguments.repetitions},

@@ -65,8 +65,8 @@ ordered_json phases(const bench::Samples& samples) {
           {"update_ms", ms(samples.update)}};
 }
 
-ordered_json report(const bench::Comparison& comparison, const StepArguments& arguments,
-                    double peak, double bandwidth) {
+ordered_json report_step(const bench::Comparison& comparison, const StepArguments& arguments,
+                         double peak, double bandwidth) {
   const bench::Samples& plain = comparison.plain;
   const bench::Samples& decorrelated = comparison.decorrelated;
   std::vector<double> ratios;
@@ -170,7 +170,7 @@ int run_step(const StepArguments& arguments) {
   const double bandwidth = bench::memory_bandwidth(arguments.scale);
   ordered_json rows = ordered_json::array();
   for (const bench::Comparison& comparison : comparisons)
-    rows.push_back(report(comparison, arguments, peak, bandwidth));
+    rows.push_back(report_step(comparison, arguments, peak, bandwidth));
   if (arguments.json) {
     fmt::print("{}\n", rows.dump());
   } else {

@@ -31,8 +31,8 @@ The same command again goes on with a sweep that was stopped or whose file has g
 docs/sweeps.md describes the file.)";
 
 // Up to here nothing is written: missing data or a damaged state are bad input too.
-std::unique_ptr<sweep::Sweep> prepare(const SweepArguments& arguments,
-                                      const std::filesystem::path& out) {
+std::unique_ptr<sweep::Sweep> prepare_sweep(const SweepArguments& arguments,
+                                            const std::filesystem::path& out) {
   try {
     return std::make_unique<sweep::Sweep>(
         arguments.sweep, sweep::SweepOptions{out, arguments.jobs, arguments.threads});
@@ -53,7 +53,7 @@ int sweep(const SweepArguments& arguments) {
       arguments.out.empty()
           ? std::filesystem::path("runs") / std::filesystem::path(arguments.sweep).stem()
           : std::filesystem::path(arguments.out);
-  const auto sweep = prepare(arguments, out);
+  const auto sweep = prepare_sweep(arguments, out);
   if (arguments.dry_run) {
     fmt::print("{}", sweep->description());
     return kSuccess;

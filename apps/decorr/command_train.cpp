@@ -48,10 +48,10 @@ train::Config configuration(const TrainArguments& arguments) {
 
 // Up to here nothing is written: data or a checkpoint that cannot be read is bad input too. Null if
 // interrupted.
-std::unique_ptr<train::Trainer> prepare(const train::Config& config,
-                                        const std::filesystem::path& out, bool resume,
-                                        train::Progress& progress,
-                                        const std::function<bool()>& interrupted) {
+std::unique_ptr<train::Trainer> prepare_training(const train::Config& config,
+                                                 const std::filesystem::path& out, bool resume,
+                                                 train::Progress& progress,
+                                                 const std::function<bool()>& interrupted) {
   try {
     return std::make_unique<train::Trainer>(config, out, resume, progress, interrupted);
   } catch (const data::LoadStopped&) {
@@ -75,7 +75,7 @@ int train(const TrainArguments& arguments) {
   const train::InterruptGuard interrupt;
   train::Progress progress(stdout, arguments.quiet);
   const auto interrupted = [&] { return interrupt.requested(); };
-  const auto trainer = prepare(config, out, arguments.resume, progress, interrupted);
+  const auto trainer = prepare_training(config, out, arguments.resume, progress, interrupted);
   if (trainer == nullptr) {
     progress.line("interrupted while the data were loaded; nothing was written");
     return kInterrupted;

@@ -39,7 +39,8 @@ la_ssize_t feed(archive* reader, void* data, const void** bytes) {
   }
 }
 
-[[noreturn]] void refuse(archive* reader, const std::string& path, const std::string& kind) {
+[[noreturn]] void refuse_archive(archive* reader, const std::string& path,
+                                 const std::string& kind) {
   const char* reason = archive_error_string(reader);
   throw std::runtime_error(
       fmt::format("[read_{}] cannot read {} ({}); give a whole {} archive, or "
@@ -52,7 +53,7 @@ std::string contents(archive* reader, const std::string& path, const std::string
   std::array<char, 1 << 16> chunk{};
   for (;;) {
     const la_ssize_t got = archive_read_data(reader, chunk.data(), chunk.size());
-    if (got < 0) refuse(reader, path, kind);
+    if (got < 0) refuse_archive(reader, path, kind);
     if (got == 0) return bytes;
     bytes.append(chunk.data(), static_cast<std::size_t>(got));
   }
@@ -65,7 +66,7 @@ std::map<std::string, std::string> members(archive* reader, const std::string& p
   for (;;) {
     const int code = archive_read_next_header(reader, &entry);
     if (code == ARCHIVE_EOF) return files;
-    if (code < ARCHIVE_WARN) refuse(reader, path, kind);
+    if (code < ARCHIVE_WARN) refuse_archive(reader, path, kind);
     const char* name = archive_entry_pathname(entry);
     if (name == nullptr || archive_entry_filetype(entry) != AE_IFREG || !wanted(name)) continue;
     std::string key = name;
@@ -83,7 +84,7 @@ std::map<std::string, std::string> read_tar(const std::string& path, const Wante
   std::map<std::string, std::string> files;
   try {
     if (archive_read_open(reader.get(), &source, nullptr, feed, nullptr) != ARCHIVE_OK)
-      refuse(reader.get(), path, "tar");
+      refuse_archive(reader.get(), path, "tar");
     files = members(reader.get(), path, "tar", wanted);
   } catch (const std::runtime_error&) {
     if (source.error) std::rethrow_exception(source.error);
@@ -99,7 +100,7 @@ std::map<std::string, std::string> read_zip(const std::string& path, const Wante
   check_runtime(reader != nullptr, "[read_zip] out of memory; free some");
   archive_read_support_format_zip(reader.get());
   if (archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK)
-    refuse(reader.get(), path, "zip");
+    refuse_archive(reader.get(), path, "zip");
   return members(reader.get(), path, "zip", wanted);
 }
 

@@ -23,7 +23,7 @@ const unsigned char* data_of(std::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-[[noreturn]] void refuse(const std::string& name, const char* reason) {
+[[noreturn]] void refuse_jpeg(const std::string& name, const char* reason) {
   throw std::runtime_error(fmt::format(
       "[read_jpeg] {} is cut off or damaged ({}); get it anew or remove it", name, reason));
 }
@@ -33,9 +33,9 @@ ImageHeader read_header(const JpegDecoder& decoder, std::string_view bytes,
   int width = 0, height = 0, subsampling = 0, colours = 0;
   if (tjDecompressHeader3(decoder.get(), data_of(bytes), bytes.size(), &width, &height,
                           &subsampling, &colours) != 0)
-    refuse(name, tjGetErrorStr2(decoder.get()));
+    refuse_jpeg(name, tjGetErrorStr2(decoder.get()));
   // What is cut off within its header can pass for a file of tables alone.
-  if (width < 1 || height < 1) refuse(name, "it ends before the image");
+  if (width < 1 || height < 1) refuse_jpeg(name, "it ends before the image");
   check_runtime(colours != TJCS_CMYK && colours != TJCS_YCCK,
                 "[read_jpeg] {} is in CMYK; convert it to RGB", name);
   return {height, width, colours != TJCS_GRAY};
@@ -55,7 +55,7 @@ void decode_jpeg(std::string_view bytes, const std::string& name, std::int64_t c
                     static_cast<int>(header.width), 0, static_cast<int>(header.height),
                     channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
     // Every warning counts: only the first one is told, and a harmless one may hide another.
-    refuse(name, tjGetErrorStr2(decoder.get()));
+    refuse_jpeg(name, tjGetErrorStr2(decoder.get()));
 }
 
 }  // namespace decorr::data

@@ -18,8 +18,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are copied as
 constexpr std::string_view kMagic = "\x93NUMPY";
 
 template <typename... Args>
-[[noreturn]] void refuse(const std::string& name, fmt::format_string<Args...> what,
-                         Args&&... args) {
+[[noreturn]] void refuse_npy(const std::string& name, fmt::format_string<Args...> what,
+                             Args&&... args) {
   throw std::runtime_error(
       fmt::format("[numpy] {} {}", name, fmt::format(what, std::forward<Args>(args)...)));
 }
@@ -28,7 +28,7 @@ template <typename... Args>
 std::string_view entry(std::string_view header, const std::string& key, const std::string& name) {
   const auto found = header.find("'" + key + "':");
   if (found == std::string_view::npos)
-    refuse(name, "has no {} in its header; save it again with numpy.save", key);
+    refuse_npy(name, "has no {} in its header; save it again with numpy.save", key);
   header.remove_prefix(found + key.size() + 3);
   header.remove_prefix(std::min(header.find_first_not_of(' '), header.size()));
   return header;
@@ -38,20 +38,20 @@ std::string_view entry(std::string_view header, const std::string& key, const st
 std::vector<std::int64_t> parse_shape(std::string_view text, const std::string& name) {
   const auto end = text.find(')');
   if (text.empty() || text.front() != '(' || end == std::string_view::npos)
-    refuse(name, "has no shape in its header; save it again with numpy.save");
+    refuse_npy(name, "has no shape in its header; save it again with numpy.save");
   std::vector<std::int64_t> shape;
   std::int64_t number = -1;
   for (const char c : text.substr(1, end - 1)) {
     if (c >= '0' && c <= '9') {
       number = std::max<std::int64_t>(number, 0) * 10 + (c - '0');
       if (number > std::numeric_limits<std::int32_t>::max() * std::int64_t{1024})
-        refuse(name, "claims an implausible shape {}", text.substr(0, end + 1));
+        refuse_npy(name, "claims an implausible shape {}", text.substr(0, end + 1));
     } else if (c == ',') {
       if (number >= 0) shape.push_back(number);
       number = -1;
     } else if (c != ' ') {
-      refuse(name, "has the shape {}, which is none; save it again with numpy.save",
-             text.substr(0, end + 1));
+      refuse_npy(name, "has the shape {}, which is none; save it again with numpy.save",
+                 text.substr(0, end + 1));
     }
   }
   if (number >= 0) shape.push_back(number);
@@ -71,15 +71,15 @@ Header parse_header(std::string_view text, const std::string& name) {
   Header header;
   const std::string_view type = entry(text, "descr", name);
   if (!type.empty() && type.front() == '[')
-    refuse(name, "holds records; save plain arrays of integers");
+    refuse_npy(name, "holds records; save plain arrays of integers");
   const std::string_view code = type.substr(0, 1) == "'" ? type.substr(1, 3) : "";
   const auto refuse_type = [&] {
-    refuse(name, "holds {}; save it with an integer type", type.substr(0, type.find(',')));
+    refuse_npy(name, "holds {}; save it with an integer type", type.substr(0, type.find(',')));
   };
   if (code.size() < 3) refuse_type();
-  if (code[1] == 'O') refuse(name, "holds Python objects; save it with an integer type");
+  if (code[1] == 'O') refuse_npy(name, "holds Python objects; save it with an integer type");
   if (code[1] == 'f')
-    refuse(name, "holds floats ({}); give integers: images as uint8, 0 to 255", code);
+    refuse_npy(name, "holds floats ({}); give integers: images as uint8, 0 to 255", code);
   const std::string_view sizes = code[1] == 'b' ? "1" : "1248";
   if (std::string_view("iub").find(code[1]) == std::string_view::npos ||
       sizes.find(code[2]) == std::string_view::npos || type.substr(4, 1) != "'")
@@ -103,7 +103,7 @@ std::int64_t element(const char* data, std::int64_t index, const Header& header,
   for (std::size_t i = header.item; i-- > 0;) value = value << 8 | bytes[i];
   if (!header.is_signed) {
     if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-      refuse(name, "holds {}, which is out of range", value);
+      refuse_npy(name, "holds {}, which is out of range", value);
     return static_cast<std::int64_t>(value);
   }
   const auto unused = static_cast<unsigned>(64 - 8 * header.item);
@@ -125,27 +125,28 @@ std::uint64_t wanted_bytes(const Header& header, std::uint64_t there) {
 
 at::Tensor parse_npy(std::string_view bytes, const std::string& name) {
   if (bytes.substr(0, kMagic.size()) != kMagic)
-    refuse(name, "is not in NumPy's format; save it with numpy.save or numpy.savez");
+    refuse_npy(name, "is not in NumPy's format; save it with numpy.save or numpy.savez");
   const std::size_t version = bytes.size() > 6 ? static_cast<unsigned char>(bytes[6]) : 0;
   if (bytes.size() > 6 && (version < 1 || version > 3))
-    refuse(name, "has version {} of NumPy's format, 1 to 3 are known; save it again", version);
+    refuse_npy(name, "has version {} of NumPy's format, 1 to 3 are known; save it again", version);
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   const std::size_t begin = 8 + length_bytes;
   std::size_t length = 0;
   for (std::size_t i = begin; i-- > 8 && bytes.size() >= begin;)
     length = length << 8 | static_cast<unsigned char>(bytes[i]);
   if (bytes.size() < begin || bytes.size() - begin < length)
-    refuse(name, "is cut off within its header; save it again");
+    refuse_npy(name, "is cut off within its header; save it again");
 
   const Header header = parse_header(bytes.substr(begin, length), name);
   const std::string_view data = bytes.substr(begin + length);
   const std::uint64_t wanted = wanted_bytes(header, data.size());
   if (wanted > data.size())
-    refuse(name, "is cut off: [{}] of {} byte{} each do not fit into {} bytes; save it again",
-           fmt::join(header.shape, ", "), header.item, header.item == 1 ? "" : "s", data.size());
+    refuse_npy(name, "is cut off: [{}] of {} byte{} each do not fit into {} bytes; save it again",
+               fmt::join(header.shape, ", "), header.item, header.item == 1 ? "" : "s",
+               data.size());
   if (wanted < data.size())
-    refuse(name, "has {} bytes behind its {} bytes of data; save it again", data.size() - wanted,
-           wanted);
+    refuse_npy(name, "has {} bytes behind its {} bytes of data; save it again",
+               data.size() - wanted, wanted);
 
   std::vector<std::int64_t> stored = header.shape;
   if (header.fortran) std::reverse(stored.begin(), stored.end());

@@ -26,7 +26,7 @@ void read_bytes(png_structp png, png_bytep target, std::size_t count) {
   source.position += count;
 }
 
-void fail(png_structp png, png_const_charp reason) {
+void fail_png(png_structp png, png_const_charp reason) {
   auto& source = *static_cast<PngSource*>(png_get_error_ptr(png));
   std::snprintf(source.reason.data(), source.reason.size(), "%s", reason);
   png_longjmp(png, 1);
@@ -39,7 +39,7 @@ class PngDecoder {
  public:
   PngDecoder(std::string_view bytes, const std::string& name) : name_(name) {
     source_.bytes = bytes;
-    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source_, fail, ignore);
+    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source_, fail_png, ignore);
     info_ = png_ == nullptr ? nullptr : png_create_info_struct(png_);
     if (info_ == nullptr) png_destroy_read_struct(&png_, nullptr, nullptr);
     check_runtime(info_ != nullptr, "[read_png] out of memory; free some");

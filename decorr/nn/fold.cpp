@@ -20,7 +20,7 @@ using ModulePointer = std::shared_ptr<Module>;
 
 // Gives a layer of LibTorch the tensors of `plain`.
 template <typename Layer>
-std::shared_ptr<Layer> filled(std::shared_ptr<Layer> layer, const PlainLayer& plain) {
+std::shared_ptr<Layer> filled_plain(std::shared_ptr<Layer> layer, const PlainLayer& plain) {
   assign(plain.weight, layer->weight);
   layer->weight.set_requires_grad(plain.weight_learns);
   if (plain.bias.defined()) {
@@ -34,7 +34,7 @@ std::shared_ptr<Layer> filled(std::shared_ptr<Layer> layer, const PlainLayer& pl
 // Options of LibTorch's convolution that pads as `conv` does. Its own `same` padding in modes other
 // than zeros takes the axes in the wrong order, so numbers are given where they can be.
 template <std::size_t D, typename Conv>
-torch::nn::ConvOptions<D> conv_options(const Conv& conv) {
+torch::nn::ConvOptions<D> plain_conv_options(const Conv& conv) {
   torch::nn::ConvOptions<D> options = conv.options.conv();
   const ConvGeometry& geometry = conv.geometry();
   if (geometry.padding_mode == "zeros") return options;
@@ -53,8 +53,8 @@ torch::nn::ConvOptions<D> conv_options(const Conv& conv) {
 template <std::size_t D, typename Plain, typename Conv>
 AnyModule plain_conv(Conv& conv) {
   const PlainLayer plain = plain_layer(conv);
-  auto layer =
-      filled(std::make_shared<Plain>(conv_options<D>(conv).bias(plain.bias.defined())), plain);
+  auto layer = filled_plain(
+      std::make_shared<Plain>(plain_conv_options<D>(conv).bias(plain.bias.defined())), plain);
   if (!plain.input_mean.defined()) return AnyModule(layer);
   auto subtract = std::make_shared<SubtractMeanImpl>(plain.input_mean.size(0), D);
   assign(plain.input_mean, subtract->mean);
@@ -71,10 +71,11 @@ AnyModule plain_module(DecorrelatedLayer& layer) {
   if (auto* conv = dynamic_cast<Conv2dImpl*>(&layer))
     return plain_conv<2, torch::nn::Conv2dImpl>(*conv);
   const PlainLayer plain = plain_layer(layer);
-  return AnyModule(filled(std::make_shared<torch::nn::LinearImpl>(
-                              torch::nn::LinearOptions(plain.weight.size(1), plain.weight.size(0))
-                                  .bias(plain.bias.defined())),
-                          plain));
+  return AnyModule(
+      filled_plain(std::make_shared<torch::nn::LinearImpl>(
+                       torch::nn::LinearOptions(plain.weight.size(1), plain.weight.size(0))
+                           .bias(plain.bias.defined())),
+                   plain));
 }
 
 AnyModule plain_model(const std::string& path, Model& model) {

@@ -33,7 +33,7 @@ at::Tensor folded(Layer& layer) {
 
 // W'·μ in float64, summed over the places of a kernel: [m].
 template <typename Layer>
-at::Tensor response(const at::Tensor& weight, Layer& layer) {
+at::Tensor mean_response(const at::Tensor& weight, Layer& layer) {
   const at::Tensor mean = layer.decorrelator()->running_mean().to(at::kDouble);
   if constexpr (kIsLinear<Layer>) {
     return at::mv(weight, mean);
@@ -75,7 +75,7 @@ PlainLayer plain(Layer& layer) {
     const at::Tensor& mean = layer.decorrelator()->running_mean();
     result.input_mean = result.input_mean.defined() ? result.input_mean + mean : mean;
   } else {
-    result.bias = (result.bias.to(at::kDouble) - response(weight, layer)).to(type);
+    result.bias = (result.bias.to(at::kDouble) - mean_response(weight, layer)).to(type);
   }
   return result;
 }

@@ -13,7 +13,7 @@ namespace decorr::optim {
 namespace {
 
 template <typename Scalar>
-kernels::AdamFactors<Scalar> cast(const kernels::AdamFactors<double>& f) {
+kernels::AdamFactors<Scalar> adam_cast(const kernels::AdamFactors<double>& f) {
   return {static_cast<Scalar>(f.beta1),
           static_cast<Scalar>(f.one_minus_beta1),
           static_cast<Scalar>(f.beta2),
@@ -31,7 +31,7 @@ void update_flat(const at::Tensor& parameter, const at::Tensor& gradient, const 
     using Scalar = decltype(zero);
     kernels::adam(parameter.data_ptr<Scalar>() + begin, g.data_ptr<Scalar>() + begin,
                   m.data_ptr<Scalar>() + begin, v.data_ptr<Scalar>() + begin, end - begin,
-                  cast<Scalar>(factors));
+                  adam_cast<Scalar>(factors));
   });
 }
 

@@ -12,7 +12,7 @@ namespace decorr::optim {
 namespace {
 
 template <typename Scalar>
-kernels::SgdFactors<Scalar> cast(const kernels::SgdFactors<double>& f) {
+kernels::SgdFactors<Scalar> sgd_cast(const kernels::SgdFactors<double>& f) {
   return {static_cast<Scalar>(f.lr), static_cast<Scalar>(f.momentum), static_cast<Scalar>(f.decay)};
 }
 
@@ -45,9 +45,9 @@ void Sgd::update(std::size_t index, const at::Tensor& parameter, const at::Tenso
       const Scalar* gradients = g.data_ptr<Scalar>() + begin;
       if (has_momentum) {
         kernels::sgd_momentum(p, gradients, momentum_buffer_[index].data_ptr<Scalar>() + begin,
-                              end - begin, options_.nesterov(), cast<Scalar>(factors));
+                              end - begin, options_.nesterov(), sgd_cast<Scalar>(factors));
       } else {
-        kernels::sgd(p, gradients, end - begin, cast<Scalar>(factors));
+        kernels::sgd(p, gradients, end - begin, sgd_cast<Scalar>(factors));
       }
     });
     return;

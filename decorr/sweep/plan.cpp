@@ -22,7 +22,7 @@ using train::Node;
 // A value on each axis.
 using Point = std::vector<Node>;
 
-std::vector<Axis> axes_of(const SweepFile& file, const Variant& variant) {
+std::vector<Axis> all_axes(const SweepFile& file, const Variant& variant) {
   std::vector<Axis> axes = file.axes;
   axes.insert(axes.end(), variant.axes.begin(), variant.axes.end());
   return axes;
@@ -108,7 +108,7 @@ void check_metric(const Metric& metric, const Config& config, const SweepFile& f
                     place, "set \"data.validation\" = 1000, say, or choose another metric");
 }
 
-std::string joined(const std::string& name, const std::string& end) {
+std::string joined_name(const std::string& name, const std::string& end) {
   return name.empty() ? end : name + "-" + end;
 }
 
@@ -136,7 +136,7 @@ Setting make_setting(const SweepFile& file, const Node& base, const Variant& var
     if (const auto* whole = std::get_if<std::int64_t>(&point[i].scalar))
       choice.number = static_cast<double>(*whole);
     if (const auto* real = std::get_if<double>(&point[i].scalar)) choice.number = *real;
-    setting.name = joined(setting.name, choice.key + "=" + choice.text);
+    setting.name = joined_name(setting.name, choice.key + "=" + choice.text);
     setting.choices.push_back(std::move(choice));
   }
   for (auto& [name, node] : all) node = placed_in(std::move(node), variant);
@@ -156,7 +156,7 @@ std::vector<Run> make_runs(const Setting& setting, std::size_t index, const Conf
                            const std::vector<std::int64_t>& seeds) {
   std::vector<Run> runs;
   for (const std::int64_t seed : seeds) {
-    Run run{file_name(joined(setting.name, fmt::format("seed={}", seed))), index,
+    Run run{file_name(joined_name(setting.name, fmt::format("seed={}", seed))), index,
             fmt::format("{}", fmt::join(setting.group, ", ")), config};
     run.config.seed = seed;
     runs.push_back(std::move(run));
@@ -164,7 +164,7 @@ std::vector<Run> make_runs(const Setting& setting, std::size_t index, const Conf
   return runs;
 }
 
-void check_different(const SweepFile& file, const std::vector<Setting>& settings) {
+void check_settings_differ(const SweepFile& file, const std::vector<Setting>& settings) {
   std::map<std::string, std::string> seen;
   std::set<std::string> names;
   for (const Setting& setting : settings) {
@@ -193,7 +193,7 @@ std::vector<Run> Plan::final_runs(const std::vector<std::size_t>& best) const {
 std::vector<std::string> Plan::axis_keys() const {
   std::vector<std::string> keys;
   for (const Variant& variant : file.variants)
-    for (const Axis& axis : axes_of(file, variant))
+    for (const Axis& axis : all_axes(file, variant))
       if (std::count(keys.begin(), keys.end(), axis.key) == 0) keys.push_back(axis.key);
   return keys;
 }
@@ -233,13 +233,13 @@ Plan make_plan(SweepFile file) {
   const Node base = train::parse_document(train::read_document(file.config), file.config);
   Plan plan;
   for (const Variant& variant : file.variants) {
-    const std::vector<Axis> axes = axes_of(file, variant);
+    const std::vector<Axis> axes = all_axes(file, variant);
     const std::vector<Point> points =
         file.method == "random" ? random_points(axes, file, variant) : grid_points(axes);
     for (const Point& point : points)
       plan.settings.push_back(make_setting(file, base, variant, axes, point));
   }
-  check_different(file, plan.settings);
+  check_settings_differ(file, plan.settings);
   if (file.seeds.empty()) file.seeds = {plan.settings.front().config.seed};
   plan.file = std::move(file);
   for (std::size_t i = 0; i < plan.settings.size(); ++i)

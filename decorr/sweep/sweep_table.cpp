@@ -45,7 +45,7 @@ Row setting_cells(const Plan& plan, const Setting& setting) {
   return cells;
 }
 
-Row joined(Row row, const Row& more) {
+Row joined_row(Row row, const Row& more) {
   row.insert(row.end(), more.begin(), more.end());
   return row;
 }
@@ -91,8 +91,8 @@ std::string markdown_table(std::vector<Row> rows) {
 std::string best_table(const Plan& plan, const PhaseResults& search) {
   const std::vector<SettingResult> results = by_setting(plan, search.runs, search.results);
   const std::vector<Group> groups = choose(plan, results, search.metric);
-  std::vector<Row> rows{joined(setting_heading(plan),
-                               {search.metric.heading(), "seeds", "runs", "diverged", "stopped"})};
+  std::vector<Row> rows{joined_row(
+      setting_heading(plan), {search.metric.heading(), "seeds", "runs", "diverged", "stopped"})};
   for (const Group& group : groups) {
     std::size_t runs = 0, diverged = 0, stopped = 0;
     for (const std::size_t member : group.members) {
@@ -109,8 +109,8 @@ std::string best_table(const Plan& plan, const PhaseResults& search) {
       value = search.metric.shown(best.metric);
       seeds = fmt::format("{}", best.metric.count);
     }
-    rows.push_back(joined(row, {value, seeds, fmt::format("{}", runs), fmt::format("{}", diverged),
-                                fmt::format("{}", stopped)}));
+    rows.push_back(joined_row(row, {value, seeds, fmt::format("{}", runs),
+                                    fmt::format("{}", diverged), fmt::format("{}", stopped)}));
   }
   std::string text = fmt::format("Best of {} settings by {}:\n\n{}", results.size(),
                                  describe(search.metric), markdown_table(rows));
@@ -134,19 +134,19 @@ std::string best_table(const Plan& plan, const PhaseResults& search) {
 }
 
 std::string final_table(const Plan& plan, const PhaseResults& last) {
-  std::vector<Row> rows{joined(setting_heading(plan), {last.metric.heading(), "seeds"})};
+  std::vector<Row> rows{joined_row(setting_heading(plan), {last.metric.heading(), "seeds"})};
   for (const SettingResult& result : by_setting(plan, last.runs, last.results))
-    rows.push_back(joined(setting_cells(plan, plan.settings[result.setting]),
-                          {outcome(result, last.metric), fmt::format("{}", result.runs)}));
+    rows.push_back(joined_row(setting_cells(plan, plan.settings[result.setting]),
+                              {outcome(result, last.metric), fmt::format("{}", result.runs)}));
   return fmt::format("Final runs of the best settings, {} epoch, mean ± standard error:\n\n{}",
                      last.metric.epoch, markdown_table(rows));
 }
 
 std::string settings_table(const Plan& plan, const PhaseResults& search) {
-  std::vector<Row> rows{joined(setting_heading(plan), {search.metric.heading()})};
+  std::vector<Row> rows{joined_row(setting_heading(plan), {search.metric.heading()})};
   for (const SettingResult& result : by_setting(plan, search.runs, search.results))
-    rows.push_back(joined(setting_cells(plan, plan.settings[result.setting]),
-                          {outcome(result, search.metric)}));
+    rows.push_back(joined_row(setting_cells(plan, plan.settings[result.setting]),
+                              {outcome(result, search.metric)}));
   return fmt::format("All settings:\n\n{}", markdown_table(rows));
 }
 

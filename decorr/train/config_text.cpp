@@ -8,15 +8,15 @@
 namespace decorr::train {
 namespace {
 
-std::string table_of(const Binding& binding) {
+std::string table_of_binding(const Binding& binding) {
   const auto dot = binding.name.rfind('.');
   return dot == std::string::npos ? "" : binding.name.substr(0, dot);
 }
 
 // Starts a table when `binding` is the first of it.
 std::string header(const Binding& binding, std::string& table) {
-  if (table_of(binding) == table) return "";
-  table = table_of(binding);
+  if (table_of_binding(binding) == table) return "";
+  table = table_of_binding(binding);
   return fmt::format("\n[{}]\n", table);
 }
 
@@ -52,7 +52,7 @@ std::string to_toml(const Config& config) {
   std::string text, table;
   for (const Binding& binding : bindings(copy)) {
     if (unmet(binding, selected) != nullptr) continue;
-    if (table == "decorrelation" && table_of(binding) != table) {
+    if (table == "decorrelation" && table_of_binding(binding) != table) {
       for (const LayerDecorrelation& layer : config.decorrelation.layers) text += layer_text(layer);
     }
     text += header(binding, table);
@@ -65,7 +65,7 @@ std::string describe_config() {
   Config config;
   std::string text, table;
   for (const Binding& binding : bindings(config)) {
-    if (table == "decorrelation" && table_of(binding) != table)
+    if (table == "decorrelation" && table_of_binding(binding) != table)
       text += fmt::format(
           "\n[[{}]]\n  pattern = (to be given)\n      glob on the layer's path (layers.0), with * "
           "and ?; string\n  any key of [decorrelation] but preset\n      for the layers that "

@@ -25,8 +25,9 @@ FetchSource mnist_format(const std::string& name, const std::vector<std::string>
 }
 
 // `train_bytes` and `test_bytes` are the lengths of each of the files.
-FetchSource cifar(const CifarFiles& files, std::uint64_t archive_bytes, const std::string& sha256,
-                  std::uint64_t train_bytes, std::uint64_t test_bytes) {
+FetchSource cifar_source(const CifarFiles& files, std::uint64_t archive_bytes,
+                         const std::string& sha256, std::uint64_t train_bytes,
+                         std::uint64_t test_bytes) {
   FetchSource source;
   source.name = files.name;
   source.files = {{files.archive,
@@ -41,7 +42,7 @@ FetchSource cifar(const CifarFiles& files, std::uint64_t archive_bytes, const st
   return source;
 }
 
-std::vector<FetchSource> make_sources() {
+std::vector<FetchSource> make_fetch_sources() {
   std::vector<FetchSource> sources;
   sources.push_back(
       mnist_format("mnist",
@@ -81,13 +82,13 @@ std::vector<FetchSource> make_sources() {
                      {},
                      5148,
                      "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"}}));
-  sources.push_back(cifar(cifar10_files(), 170052171,
-                          "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-                          30730000, 30730000));
+  sources.push_back(cifar_source(cifar10_files(), 170052171,
+                                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                                 30730000, 30730000));
   sources.back().on_npm = true;
-  sources.push_back(cifar(cifar100_files(), 168513733,
-                          "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-                          153700000, 30740000));
+  sources.push_back(cifar_source(cifar100_files(), 168513733,
+                                 "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+                                 153700000, 30740000));
   FetchSource tiny;
   tiny.name = "tiny-imagenet";
   tiny.files = {{"tiny-imagenet-200.zip",
@@ -106,7 +107,7 @@ std::vector<FetchSource> make_sources() {
 }  // namespace
 
 const std::vector<FetchSource>& fetch_sources() {
-  static const std::vector<FetchSource> sources = make_sources();
+  static const std::vector<FetchSource> sources = make_fetch_sources();
   return sources;
 }
 

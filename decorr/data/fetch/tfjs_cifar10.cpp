@@ -27,18 +27,18 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::size_t kPerFile = 10000;
-constexpr std::size_t kPixels = 32 * 32;
-constexpr std::size_t kChannels = 3;
-constexpr std::size_t kRecord = 1 + kChannels * kPixels;
+constexpr std::size_t kStripPixels = 32 * 32;
+constexpr std::size_t kStripChannels = 3;
+constexpr std::size_t kRecord = 1 + kStripChannels * kStripPixels;
 constexpr std::size_t kClasses = 10;
 constexpr std::size_t kTrainParts = 5;
 constexpr std::size_t kParts = kTrainParts + 1;
-constexpr std::array<double, kChannels> kMeans = {0.4914, 0.4822, 0.4465};
+constexpr std::array<double, kStripChannels> kMeans = {0.4914, 0.4822, 0.4465};
 constexpr double kTolerance = 0.00005;                  // the means are stated to four digits
 constexpr std::uint64_t kLargestPackage = 150'000'000;  // bytes unpacked; it has 139 MB
 
 using Labels = std::vector<std::uint8_t>;
-using Sums = std::array<std::uint64_t, kChannels>;
+using Sums = std::array<std::uint64_t, kStripChannels>;
 
 class Conversion {
  public:
@@ -104,13 +104,13 @@ class Conversion {
     const std::string bytes = io::read_file(file(name));
     at::Tensor result;
     try {
-      result = decode_image(bytes, name, kChannels);
+      result = decode_image(bytes, name, kStripChannels);
     } catch (const std::runtime_error& error) {
       refuse(fmt::format("{} cannot be read ({})", name, error.what()));
     }
-    if (result.size(1) != kPerFile || result.size(2) != kPixels)
+    if (result.size(1) != kPerFile || result.size(2) != kStripPixels)
       refuse(fmt::format("{} has {} x {} pixels, not {} x {}", name, result.size(2), result.size(1),
-                         kPixels, kPerFile));
+                         kStripPixels, kPerFile));
     return result;
   }
 
@@ -122,11 +122,11 @@ class Conversion {
     for (std::size_t i = 0; i < kPerFile; ++i) {
       auto* record = reinterpret_cast<std::uint8_t*>(&records[i * kRecord]);
       record[0] = label[i];
-      for (std::size_t channel = 0; channel < kChannels; ++channel) {
-        const std::uint8_t* plane = pixels + (channel * kPerFile + i) * kPixels;
-        std::copy_n(plane, kPixels, record + 1 + channel * kPixels);
+      for (std::size_t channel = 0; channel < kStripChannels; ++channel) {
+        const std::uint8_t* plane = pixels + (channel * kPerFile + i) * kStripPixels;
+        std::copy_n(plane, kStripPixels, record + 1 + channel * kStripPixels);
         if (sums != nullptr)
-          (*sums)[channel] += std::accumulate(plane, plane + kPixels, std::uint64_t{0});
+          (*sums)[channel] += std::accumulate(plane, plane + kStripPixels, std::uint64_t{0});
       }
     }
     write(name, records);
@@ -140,10 +140,10 @@ class Conversion {
   }
 
   void check_means(const Sums& sums) const {
-    std::array<double, kChannels> means{};
+    std::array<double, kStripChannels> means{};
     bool right = true;
-    for (std::size_t i = 0; i < kChannels; ++i) {
-      means[i] = static_cast<double>(sums[i]) / (255.0 * kTrainParts * kPerFile * kPixels);
+    for (std::size_t i = 0; i < kStripChannels; ++i) {
+      means[i] = static_cast<double>(sums[i]) / (255.0 * kTrainParts * kPerFile * kStripPixels);
       right = right && std::abs(means[i] - kMeans[i]) <= kTolerance;
     }
     const std::string shown = fmt::format("{:.4f}", fmt::join(means, " "));
